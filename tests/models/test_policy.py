@@ -1,0 +1,167 @@
+"""The quick ways give the loss and the gradients of the plain way, of transformers and of TRL."""
+
+import pytest
+import torch
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from whet.config.tree import Adapter
+from whet.methods.sft import SFT
+from whet.models.adapt import trainable
+from whet.models.batch import collate, cut, shared_start
+from whet.models.load import load
+from whet.models.logprobs import chosen
+from whet.models.policy import Policy
+from whet.types import Chat, Message, Tokens
+
+CPU = torch.device("cpu")
+LORA = Adapter(r=4, alpha=8.0)
+FULL = Adapter(kind="full")
+
+
+@pytest.fixture(scope="module")
+def rows(renderer_module) -> list[Tokens]:
+    said = [
+        ("short?", "yes"),
+        ("a longer question, is it?", "no, not at all"),
+        ("hm", "a very, very long answer indeed"),
+    ]
+    talks = [
+        Chat((Message("system", "Answer the question."), Message("user", q), Message("assistant", a))) for q, a in said
+    ]
+    return [row for talk in talks for row in renderer_module.render(talk)]
+
+
+@pytest.fixture(scope="module")
+def renderer_module(tiny):
+    from whet.data.render import Renderer
+
+    return Renderer(tiny)
+
+
+def policy(tiny, adapter=LORA):
+    made = Policy.trained(load(tiny, torch.float32, CPU), adapter, seed=0, autocast=False)
+    if adapter.kind == "lora":  # B starts at zero, which would hide A's gradient
+        torch.manual_seed(1)
+        for name, parameter in trainable(made.model).items():
+            if "lora_B" in name:
+                parameter.data.normal_(0, 0.1)
+    return made
+
+
+def gradient(made, batches):
+    count = sum(batch.count for batch in batches)
+    total = 0.0
+    for batch in batches:
+        loss = SFT([], 1, 1, 0).loss(made(batch), batch).total
+        (loss / count).backward()
+        total += float(loss.detach())
+    grads = {name: parameter.grad.clone() for name, parameter in trainable(made.model).items()}
+    made.model.zero_grad()
+    return total / count, grads
+
+
+def plain(made, rows):
+    """Transformers' own loss: labels of -100 where nothing trains."""
+    width = max(len(row.ids) for row in rows)
+    ids = torch.tensor([list(row.ids) + [0] * (width - len(row.ids)) for row in rows])
+    labels = torch.tensor([
+        [i if w > 0 else -100 for i, w in zip(row.ids, row.weights, strict=True)] + [-100] * (width - len(row.ids))
+        for row in rows
+    ])  # fmt: skip
+    mask = torch.tensor([[1] * len(row.ids) + [0] * (width - len(row.ids)) for row in rows])
+    loss = made.model(input_ids=ids, attention_mask=mask, labels=labels).loss
+    loss.backward()
+    grads = {name: parameter.grad.clone() for name, parameter in trainable(made.model).items()}
+    made.model.zero_grad()
+    return float(loss.detach()), grads
+
+
+def assert_same(one, other, atol=2e-5):
+    assert one[0] == pytest.approx(other[0], abs=1e-5)
+    for name, grad in one[1].items():
+        assert torch.allclose(grad, other[1][name], atol=atol), name
+
+
+@pytest.mark.parametrize("adapter", [LORA, FULL], ids=["lora", "full"])
+@pytest.mark.parametrize("share", [True, False], ids=["shared prefix", "plain rows"])
+def test_loss_and_gradients_are_those_of_transformers(tiny, rows, adapter, share):
+    made = policy(tiny, adapter)
+    batch = collate(rows, share=share)
+    assert bool(len(batch.prefix)) == share
+    assert_same(gradient(made, [batch]), plain(made, rows))
+
+
+@pytest.mark.parametrize("tokens", [16, 120, 4096])
+def test_how_a_step_is_cut_into_micro_batches_changes_nothing(tiny, rows, tokens):
+    made = policy(tiny)
+    method = SFT(rows, 3, tokens, 0)
+    assert_same(gradient(made, method.batches(rows)), gradient(made, [collate(rows, share=False)]))
+
+
+def test_loss_and_gradients_are_those_of_trl(tiny, rows, tmp_path):
+    from trl import SFTConfig, SFTTrainer
+
+    settings = SFTConfig(
+        output_dir=str(tmp_path), per_device_train_batch_size=3, bf16=False, use_cpu=True, report_to=[],
+        gradient_checkpointing=False, completion_only_loss=True, max_length=None,
+    )  # fmt: skip
+    data = Dataset.from_list([
+        {"input_ids": list(row.ids), "completion_mask": [int(w > 0) for w in row.weights]} for row in rows
+    ])  # fmt: skip
+    made = policy(tiny, FULL)
+    trainer = SFTTrainer(
+        AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32), settings, train_dataset=data,
+        processing_class=AutoTokenizer.from_pretrained(tiny),
+    )  # fmt: skip
+    batch = next(iter(trainer.get_train_dataloader()))
+    loss = trainer.compute_loss(trainer.model, batch)
+    loss.backward()
+    theirs = {name: p.grad for name, p in trainer.model.named_parameters()}
+    ours = gradient(made, [collate(rows)])
+    assert ours[0] == pytest.approx(float(loss.detach()), abs=1e-5)
+    for name, grad in ours[1].items():
+        assert torch.allclose(grad, theirs[name], atol=2e-5), name
+
+
+def test_chosen_logprobs_and_gradients_are_those_of_log_softmax():
+    torch.manual_seed(0)
+    hidden, targets = torch.randn(1100, 8), torch.randint(0, 50, (1100,))  # more than two chunks
+    head = torch.nn.Linear(8, 50, bias=False)
+    ways = []
+    for way in (chosen, lambda h, head, t: head(h).log_softmax(-1).gather(1, t[:, None])[:, 0]):
+        state = hidden.clone().requires_grad_()
+        head.zero_grad()
+        said = way(state, head, targets)
+        (said * torch.linspace(-1, 1, 1100)).sum().backward()
+        ways.append((said.detach(), state.grad, head.weight.grad.clone()))
+    for one, other in zip(*ways, strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
+
+
+def test_a_shared_start_stops_before_what_trains():
+    one = Tokens((5,) * 20 + (1, 2), (0.0,) * 20 + (1.0, 1.0))
+    other = Tokens((5,) * 20 + (1, 3), (0.0,) * 20 + (1.0, 1.0))
+    assert shared_start([one, other]) == 19  # the token before the first trained one stays in the rows
+    assert shared_start([one]) == 0
+
+
+def test_cutting_keeps_every_row_and_the_budget():
+    rows = [Tokens((number,) * (5 + number), (0.0,) + (1.0,) * (4 + number)) for number in range(30)]
+    groups = cut(rows, 100)
+    assert sorted(row.ids for group in groups for row in group) == sorted(row.ids for row in rows)
+    assert all(len(group) * max(len(row.ids) for row in group) <= 100 for group in groups)
+
+
+def test_a_model_whose_logits_are_capped_is_trained_its_own_way(tiny, rows, tmp_path):
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    torch.manual_seed(0)
+    config = Gemma2Config(
+        vocab_size=259, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, sliding_window=8, final_logit_softcapping=0.5,
+    )  # fmt: skip
+    Gemma2ForCausalLM(config).save_pretrained(tmp_path)
+    made = policy(tmp_path, FULL)
+    assert not made.plain_head
+    assert_same(gradient(made, [collate(rows, share=made.shares_prefix)]), plain(made, rows))

@@ -1,0 +1,106 @@
+"""Starting and resuming runs from the command line."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from whet.cli.progress import Shown, out
+from whet.config.load import dump, load, load_saved
+from whet.config.tree import Config
+from whet.errors import Interrupted, UsageError, WhetError
+from whet.runs.run import Run
+from whet.runs.store import Kind, create, find
+from whet.train.prepare import prepare
+from whet.train.stop import on_signals
+from whet.train.train import train
+from whet.tune.tune import summary, tune
+
+
+def config_of(source: str, overrides: Sequence[str]) -> Config:
+    """Return the config of a recipe, or of a data file with all defaults."""
+    if Path(source).suffix in (".yaml", ".yml"):
+        return load(source, overrides)
+    return load(None, [f"data.train={json.dumps(source)}", *overrides])
+
+
+def show_recipe(source: str, overrides: Sequence[str]) -> None:
+    """Print the resolved recipe."""
+    out(dump(config_of(source, overrides)).rstrip())
+
+
+def start(kind: Kind, source: str, overrides: Sequence[str], folder: Path | None, as_json: bool) -> None:
+    """Make a run and carry it out."""
+    config = config_of(source, overrides)
+    run = create(kind, dump(config), folder)
+    try:
+        carry_out(config, run, as_json)
+    except (WhetError, KeyboardInterrupt):
+        _forget_if_empty(run)
+        raise
+
+
+def resume(name: str, as_json: bool, allow_drift: bool) -> None:
+    """Continue a run where it stopped."""
+    run = Run(find(name).path.resolve())
+    os.chdir(run.read_json("run.json")["started_in"])  # the recipe's data paths are relative to it
+    run = Run(os.path.relpath(run.path))
+    if run.status == "succeeded":
+        raise UsageError(f"{name}: this run is complete; see `whet show {name}`")
+    carry_out(load_saved(run.path / "config.yaml"), run, as_json, allow_drift)
+
+
+def carry_out(config: Config, run: Run, as_json: bool, allow_drift: bool = False) -> None:
+    """Do what the run's kind says, keep its status true, and print the result."""
+    kind = run.read_json("run.json")["kind"]
+    with run.lock(), on_signals() as stop, Shown() as show:
+        run.status = "running"
+        show.say(f"run {run.path}")
+        try:
+            if kind == "tune":
+                report = tune(config, run, show, stop, allow_drift=allow_drift)
+                result = summary(report)
+            else:
+                prepared = prepare(config, show)
+                trained = train(config, run, prepared, show, stop, allow_drift=allow_drift)
+                result = {"run": str(run.path), "model": f"{run.path}/model", **trained.as_dict()}
+        except Interrupted:
+            run.status = "interrupted"
+            raise
+        except WhetError as error:
+            run.log("events", event="failed", what=str(error))
+            run.status = "failed"
+            raise
+        run.status = "succeeded"
+    _tell(result, run, as_json)
+
+
+def _tell(result: dict[str, Any], run: Run, as_json: bool) -> None:
+    show = Shown()
+    if "verdict" in result:
+        _table(result)
+        if result["verdict"]:
+            show.say("")
+            (out if not as_json else show.say)(result["verdict"]["sentence"])
+        show.say(f"report: {run.path}/report.html")
+    show.say(f"talk to it: whet chat {run.path}")
+    if as_json:
+        out(json.dumps(result))
+
+
+def _table(result: dict[str, Any]) -> None:
+    show = Shown()
+    for name, metrics in result["contenders"].items():
+        cells = [f"{metric} {v['value']:.3f} ({v['low']:.3f} to {v['high']:.3f})" for metric, v in metrics.items()]
+        show.say(f"{name:>10}  {'   '.join(cells)}")
+
+
+def _forget_if_empty(run: Run) -> None:
+    """Remove a run that failed before anything was made in it: it would only be in the way of the next try."""
+    if any((run.path / name).exists() for name in ("ckpt", "model", "fingerprint.json")):
+        return
+    for name in ("run.json", "config.yaml", "status.json", "events.jsonl", "lock"):
+        (run.path / name).unlink(missing_ok=True)
+    if run.path.is_dir() and not any(run.path.iterdir()):
+        run.path.rmdir()

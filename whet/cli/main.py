@@ -1,0 +1,178 @@
+"""The command line. Each command opens its own door, so that `whet --help` loads neither torch nor transformers."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whet.cli.data import app as data_app
+from whet.cli.progress import Shown, out
+
+app = typer.Typer(
+    name="whet",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Sharpen a language model on your data and prove that it got sharper.",
+)
+app.add_typer(data_app, name="data")
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Settings, e.g. optim.lr=1e-4 eval.limit=100"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="End with one JSON object on stdout.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; default is a new one under runs/.")]
+RunPath = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, or its name under runs/.")]
+
+
+@app.command()
+def tune(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="File of examples, or a recipe (.yaml).")],
+    overrides: Overrides = None,
+    validation: Annotated[Path | None, typer.Option(help="Rows to stop early on.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Rows to judge on.")] = None,
+    base: Annotated[str | None, typer.Option(help="Base model: a name, hub id, folder or GGUF file.")] = None,
+    out_folder: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """The main job: train on DATA, compare with prompting on held-out questions, give a verdict."""
+    from whet.cli.journey import start
+
+    options = {"data.validation": validation, "data.test": test, "model.name": base}
+    extra = [f"{key}={json.dumps(str(value))}" for key, value in options.items() if value is not None]
+    start("tune", data, [*extra, *(overrides or [])], out_folder, as_json)
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe (.yaml), or a file of examples.")],
+    overrides: Overrides = None,
+    out_folder: Out = None,
+    as_json: AsJson = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe and stop.")] = False,
+) -> None:
+    """The training alone, without the comparison."""
+    from whet.cli.journey import show_recipe, start
+
+    if show:
+        show_recipe(recipe, overrides or [])
+        return
+    start("train", recipe, overrides or [], out_folder, as_json)
+
+
+@app.command()
+def resume(
+    run: RunPath,
+    as_json: AsJson = False,
+    allow_drift: Annotated[
+        bool,
+        typer.Option("--allow-drift", help="Go on although data, model or settings changed; it is recorded."),
+    ] = False,
+) -> None:
+    """Continue an interrupted run, to the bit."""
+    from whet.cli.journey import resume as go_on
+
+    go_on(run, as_json, allow_drift)
+
+
+@app.command()
+def chat(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a base model or a model folder.")],
+    temperature: Annotated[float, typer.Option(min=0, max=2)] = 0.0,
+    max_tokens: Annotated[int, typer.Option(min=1)] = 512,
+    system: Annotated[str | None, typer.Option(help="System message; default is the one it was trained with.")] = None,
+) -> None:
+    """Talk to a model; replies stream. End with Ctrl-D."""
+    from whet.cli.talk import chat as talk
+
+    talk(model, temperature, max_tokens, system)
+
+
+@app.command()
+def generate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a base model or a model folder.")],
+    source: Annotated[
+        Path, typer.Option("--input", help="Prompts: JSONL rows (messages or prompt), or lines of text.")
+    ],
+    target: Annotated[Path, typer.Option("--output", help="JSONL to write: one reply a prompt, in order.")],
+    temperature: Annotated[float, typer.Option(min=0, max=2)] = 0.0,
+    max_tokens: Annotated[int, typer.Option(min=1)] = 256,
+) -> None:
+    """Answer a file of prompts."""
+    from whet.cli.talk import generate as answer
+
+    answer(model, source, target, temperature, max_tokens)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a base model or a model folder.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="File of questions with their answers.")],
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a model on DATA, with intervals."""
+    from whet.cli.talk import evaluate as judge
+
+    judge(model, data, overrides or [], as_json)
+
+
+@app.command()
+def export(
+    run: RunPath,
+    merged: Annotated[Path, typer.Option("--merged", help="Folder for one plain model that transformers loads.")],
+) -> None:
+    """Write base and adapter as one model; fails if it answers differently."""
+    from whet.cli.talk import export as write
+
+    write(run, merged)
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """List the base models that can be used by name, their size and where they come from."""
+    from whet.cli.talk import models as listing
+
+    listing(as_json)
+
+
+@app.command()
+def runs(
+    as_json: AsJson = False, home: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs")
+) -> None:
+    """List the runs."""
+    from whet.runs.store import listed
+
+    found = listed(home)
+    rows = [
+        {
+            "run": str(run.path),
+            "kind": run.read_json("run.json")["kind"],
+            "status": run.status,
+            **_verdict(run.path),
+        }
+        for run in found
+    ]
+    if as_json:
+        out(json.dumps(rows))
+        return
+    for row in rows:
+        out(f"{row['run']}  {row['kind']}  {row['status']}  {row.get('verdict', '')}".rstrip())
+    if not rows:
+        Shown().say(f"no runs under {home}; begin one with: whet tune DATA")
+
+
+def _verdict(path: Path) -> dict[str, str]:
+    file = path / "report.json"
+    found = json.loads(file.read_text(encoding="utf-8")).get("verdict") if file.exists() else None
+    return {"verdict": found["sentence"]} if found else {}
+
+
+@app.command()
+def show(run: RunPath, as_json: AsJson = False) -> None:
+    """Show a run: how it stands, its verdict, its figures and what happened."""
+    from whet.cli.talk import show as tell
+
+    tell(run, as_json)

@@ -1,0 +1,86 @@
+"""Progress on stderr: a live bar on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+EVERY_S = 20.0
+
+
+class Shown:
+    """Implements whet.types.Progress for people. stdout is never written to."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, quiet=quiet, soft_wrap=True)
+        self._live = self._console.is_terminal and not quiet
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self._console,
+        )
+        self._task: TaskID | None = None
+        self._name, self._total, self._done, self._begun, self._last = "", 0.0, 0.0, 0.0, 0.0
+
+    def __enter__(self) -> Self:
+        """Start drawing."""
+        if self._live:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop drawing."""
+        if self._live:
+            self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """Tell a person one thing."""
+        self._console.print(escape(text), highlight=False)
+
+    def begin(self, task: str, total: float) -> None:
+        """Start a task of `total` units."""
+        self._name, self._total, self._done = task, total, 0.0
+        self._begun = self._last = time.monotonic()
+        if self._live:
+            if self._task is not None:
+                self._bar.remove_task(self._task)
+            self._task = self._bar.add_task(task, total=total, note="")
+
+    def advance(self, amount: float = 1.0, note: str = "") -> None:
+        """Report units done; off a terminal at most a line every 20 seconds, and one at the end."""
+        self._done += amount
+        if self._live and self._task is not None:
+            self._bar.update(self._task, advance=amount, note=escape(note))
+            return
+        now = time.monotonic()
+        if amount and (now - self._last > EVERY_S or self._done >= self._total):
+            self._last = now
+            left = (now - self._begun) / max(self._done, 1e-9) * (self._total - self._done)
+            self.say(
+                f"{self._name}: {self._done:g}/{self._total:g}, about {left:.0f} s left{' | ' if note else ''}{note}"
+            )
+
+
+def out(text: str) -> None:
+    """Write one line of data to stdout."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

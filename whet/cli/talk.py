@@ -1,0 +1,196 @@
+"""Using a finished model from the command line: chat, generate, evaluate, export, and looking at runs."""
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from whet.cli.progress import Shown, out
+from whet.config.load import load
+from whet.data.preflight import with_instruction
+from whet.data.prompts import read_prompts
+from whet.data.read import read
+from whet.data.split import draw_prompts, prompts
+from whet.engines.open import open_model
+from whet.errors import DataError, Problem, RunError, UsageError
+from whet.evals.evaluate import ask, score
+from whet.models.export import export_merged
+from whet.models.load import check_folder
+from whet.models.source import resolve, usable
+from whet.runs.run import disk, replace_whole
+from whet.runs.store import find
+from whet.tune import compare
+from whet.types import Chat, Message, Prompt, Sampling
+
+
+def chat(model: str, temperature: float, max_tokens: int, system: str | None) -> None:
+    """Answer what is typed, remembering the conversation."""
+    show = Shown()
+    opened = open_model(_model(model), say=show.say)
+    instruction = system if system is not None else opened.instruction
+    opening = (Message("system", instruction),) if instruction else ()
+    messages = opening
+    if sys.stdin.isatty():
+        show.say("type a message; an empty line begins a new conversation, Ctrl-D ends")
+    while True:
+        if sys.stdin.isatty():
+            sys.stderr.write("> ")
+            sys.stderr.flush()
+        line = sys.stdin.readline()
+        if not line:
+            return
+        if not line.strip():
+            messages = opening
+            continue
+        messages = (*messages, Message("user", line.rstrip("\n")))
+        said = []
+        for delta in opened.engine.stream(Prompt(messages), Sampling(temperature, max_tokens=max_tokens)):
+            said.append(delta.text)
+            sys.stdout.write(delta.text)
+            sys.stdout.flush()
+            if delta.finish == "length":
+                show.say(f" [stopped at {max_tokens} tokens]")
+        sys.stdout.write("\n")
+        messages = (*messages, Message("assistant", "".join(said)))
+
+
+def _model(name: str) -> str:
+    """Return the folder of the run of that name, or the name itself where it means a model."""
+    try:
+        return str(find(name).path)
+    except RunError:
+        return name
+
+
+def generate(model: str, source: Path, target: Path, temperature: float, max_tokens: int) -> None:
+    """Answer every prompt of a file."""
+    asked = read_prompts(source)
+    if target.exists() and target.resolve() == source.resolve():
+        raise UsageError(f"--output {target}: is the input file; choose another")
+    with Shown() as show:
+        opened = open_model(_model(model), say=show.say)
+        if opened.instruction:
+            asked = [_instructed(prompt, opened.instruction) for prompt in asked]
+        show.begin("answering", len(asked))
+        replies = {}
+        for place, reply in opened.engine.complete(asked, Sampling(temperature, max_tokens=max_tokens)):
+            replies[place] = reply
+            show.advance()
+    lines = [
+        json.dumps(
+            {
+                "messages": [
+                    *(m.as_dict() for m in asked[at].messages),
+                    {"role": "assistant", "content": replies[at].text},
+                ],
+                "finish": replies[at].finish,
+                "source": asked[at].source,
+            },
+            ensure_ascii=False,
+        )
+        for at in range(len(asked))
+    ]
+    replace_whole(target, "\n".join(lines) + "\n")
+    cut = sum(reply.finish == "length" for reply in replies.values())
+    show.say(f"{len(lines):,} replies in {target}" + (f"; {cut:,} reached --max-tokens" if cut else ""))
+
+
+def _instructed(prompt: Prompt, instruction: str) -> Prompt:
+    if prompt.messages and prompt.messages[0].role == "system":
+        return prompt
+    return Prompt((Message("system", instruction), *prompt.messages), prompt.targets, prompt.source, prompt.tools)
+
+
+def evaluate(model: str, data: Path, overrides: Sequence[str], as_json: bool) -> None:
+    """Score a model on a file of questions and answers."""
+    config = load(None, overrides)
+    dataset = read(data, config.data)
+    with Shown() as show:
+        opened = open_model(_model(model), config.model, show.say)
+        examples = [with_instruction(row, opened.instruction) for row in dataset.examples if isinstance(row, Chat)]
+        asked = draw_prompts(prompts(examples), config.eval.limit)
+        if not asked:
+            raise DataError([Problem(str(data), 0, "no question with an answer; raw text cannot be scored this way")])
+        targets = [target for prompt in asked for target in prompt.targets]
+        known = [str(label) for label in opened.about.get("labels", [])] or list(dataset.labels)
+        scorers = compare.scorers_for(config.eval, targets, known)
+        longest = max(len(opened.engine.renderer.encode(target)) for target in targets)
+        max_tokens = config.eval.max_tokens or 8 * math.ceil((longest + 1) / 8)
+        show.begin("asking", len(asked))
+        answers = score(asked, ask(opened.engine, asked, Sampling(max_tokens=max_tokens), show), scorers)
+    found = compare.metrics(answers, known, config.eval, config.seed)
+    for name, value in found.items():
+        if not as_json:
+            out(f"{name} {value['value']:.4f} ({value['low']:.4f} to {value['high']:.4f}), {len(answers)} questions")
+    if as_json:
+        out(json.dumps({"model": model, "data": str(data), "rows": len(answers), "metrics": found}))
+
+
+def export(name: str, target: Path) -> None:
+    """Write one plain model."""
+    run = find(name)
+    folder = run.path / "model"
+    about = json.loads((folder / "whet.json").read_text(encoding="utf-8")) if (folder / "whet.json").is_file() else {}
+    if not about:
+        raise RunError(f"{run.path}: no finished model; continue it with `whet resume {run.path}`")
+    if about["kind"] == "full":
+        raise UsageError(f"{run.path}: all weights were trained, so {folder} is already one plain model")
+    worst = export_merged(resolve(about["base"], Shown().say).folder, folder, target)
+    Shown().say(f"{target}: loads in plain transformers; logits differ from base + adapter by at most {worst:.2g}")
+
+
+def models(as_json: bool) -> None:
+    """List usable base models."""
+    rows: list[dict[str, Any]] = []
+    for base in usable():
+        files = list(base.folder.glob("*.safetensors")) if base.folder.is_dir() else []
+        size = sum(file.stat().st_size for file in files)
+        kind = check_folder(base.folder)["model_type"] if files else None
+        rows.append(
+            {
+                "name": base.name,
+                "bytes": size,
+                "architecture": kind,
+                "origin": base.origin,
+                "public_name": base.public_name,
+            }
+        )
+    if as_json:
+        out(json.dumps(rows))
+        return
+    for row in rows:
+        size = f"{row['bytes'] / 2**20:,.0f} MiB" if row["bytes"] else "-"
+        out(f"{row['name']}  {size}  {row['origin']}  ({row['public_name']})")
+    Shown().say("also: any hub id (org/name@revision), any local folder of safetensors, any .gguf file")
+
+
+def show(name: str, as_json: bool) -> None:
+    """Tell how a run stands."""
+    run = find(name)
+    report = run.path / "report.json"
+    told = {
+        "run": str(run.path),
+        **run.read_json("run.json"),
+        "status": run.status,
+        "events": list(run.read("events")),
+    }
+    if report.exists():
+        told["report"] = run.read_json("report.json")
+    if as_json:
+        out(json.dumps(told))
+        return
+    out(f"{run.path}: {told['status']}")
+    if "report" in told:
+        found = told["report"]
+        if found.get("verdict"):
+            out(found["verdict"]["sentence"])
+        for who, figures in found["contenders"].items():
+            for metric, value in figures["metrics"].items():
+                out(f"  {who:>10} {metric:>9} {value['value']:.4f} ({value['low']:.4f} to {value['high']:.4f})")
+        out(found["training"]["curve"])
+    for event in told["events"]:
+        out(f"  {event.get('event')}: {event.get('what', '')}")
+    with disk(run.path):
+        out(f"  files: {', '.join(sorted(path.name for path in run.path.iterdir()))}")

@@ -1,0 +1,124 @@
+"""From a YAML recipe and `key=value` overrides to one frozen Config, all problems at once."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from whet.config.tree import Config
+from whet.errors import ConfigError
+
+
+def load(path: str | Path | None, overrides: Sequence[str] = ()) -> Config:
+    """Return the recipe at `path` (None: all defaults) with dotted overrides applied, e.g. "optim.lr=1e-5".
+
+    Paths in the recipe's data section are relative to the recipe.
+
+    Raises:
+        ConfigError: every problem at once, one per line, each naming its key.
+    """
+    tree = {} if path is None else read_tree(Path(path))
+    if path is not None and isinstance(data := tree.get("data"), dict):
+        for key in ("train", "validation", "test"):
+            if isinstance(data.get(key), str):
+                data[key] = str(Path(path).parent / data[key])
+    return build(apply(tree, overrides))
+
+
+def load_saved(path: Path) -> Config:
+    """Return the resolved tree that a run kept; its paths are as they were when the run was started."""
+    return build(read_tree(path))
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """Return the recipe as plain dictionaries."""
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot read the recipe: {error}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: a recipe is a mapping of sections, not {type(tree).__name__}")
+    return tree
+
+
+def apply(tree: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return `tree` with every "a.b=value" written into it; values are read as YAML."""
+    problems = []
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key:
+            problems.append(f"{override!r}: write an override as key=value, e.g. optim.lr=1e-4")
+            continue
+        *parents, leaf = key.split(".")
+        node = tree
+        for parent in parents:
+            child = node.setdefault(parent, {})
+            if not isinstance(child, dict):
+                child = node[parent] = {}
+            node = child
+        try:
+            node[leaf] = scalar(value)
+        except yaml.YAMLError as error:
+            problems.append(f"{key}: {value!r} is not valid YAML: {error}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return tree
+
+
+def scalar(value: str) -> Any:
+    """Return a YAML value, with 1e-4 read as the number people mean (YAML 1.1 calls it a string)."""
+    read = yaml.safe_load(value)
+    if isinstance(read, str):
+        try:
+            return float(read)
+        except ValueError:
+            return read
+    return read
+
+
+def build(tree: dict[str, Any]) -> Config:
+    """Return the validated, frozen Config of a plain tree.
+
+    Raises:
+        ConfigError: one line per problem, each with its key; an unknown key names its nearest neighbours.
+    """
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            key = ".".join(map(str, problem["loc"]))
+            if problem["type"] == "extra_forbidden":
+                lines.append(f"{key}: no such key{_nearest(problem['loc'])}")
+            else:
+                lines.append(f"{key}: {problem['msg']}, not {problem['input']!r}")
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _nearest(where: tuple[int | str, ...]) -> str:
+    section: type[BaseModel] = Config
+    for part in where[:-1]:
+        inner = section.model_fields[str(part)].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return ""
+        section = inner
+    known = list(section.model_fields)
+    near = difflib.get_close_matches(str(where[-1]), known)
+    return f"; did you mean {', '.join(near)}?" if near else f"; this section knows {', '.join(known)}"
+
+
+def dump(config: Config) -> str:
+    """Return the whole resolved tree as YAML, enough to repeat the run."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def digest(config: Config) -> str:
+    """Return the sha256 of the resolved tree."""
+    return hashlib.sha256(json.dumps(config.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,139 @@
+"""One run, fully described. The same tree from YAML, the command line and Python; frozen once built.
+
+The docstring under a field is its only documentation: `whet train --show` and the reference print it.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A group of settings: unknown keys are errors and nothing changes after it is built."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
+
+
+class Model(Section):
+    """The base model."""
+
+    name: str = "smollm2-135m"
+    """A built-in name, a hub id (`org/name` or `org/name@revision`), a local directory, or a .gguf file."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of the frozen weights and of the products. auto measures which is quicker on this machine."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute. auto takes the accelerator if there is one."""
+
+
+class Adapter(Section):
+    """What trains."""
+
+    kind: Literal["lora", "full"] = "lora"
+    """lora trains low-rank additions to every linear layer; full trains all weights."""
+    r: int = Field(16, ge=1, le=1024)
+    """Rank of the additions."""
+    alpha: float = Field(32.0, gt=0)
+    """Scale: the addition is multiplied by alpha / r."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the adapter's inputs set to zero while training."""
+
+
+class Data(Section):
+    """The examples and how rows become tokens."""
+
+    train: str | None = None
+    """File of examples: .jsonl, .json, .csv, .tsv, .parquet or .txt."""
+    validation: str | None = None
+    """File of rows to stop early on. Without it, a share of the training file is set aside."""
+    test: str | None = None
+    """File of rows to judge on. Without it, a share of the training file is set aside."""
+    shape: str | None = None
+    """Row shape, when it is not recognised: a name from `whet data shapes`."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Role to column, when columns are not recognised: prompt, completion, context, system, label, text, messages."""
+    instruction: str | None = None
+    """System message put before every row that has none."""
+    limit: int | None = Field(None, ge=1)
+    """Use at most this many training rows, drawn by content hash."""
+    shares: tuple[float, float] = (0.1, 0.15)
+    """Shares set aside for validation and test when no files are given for them."""
+    max_tokens: int | None = Field(None, ge=8)
+    """Longest row in tokens; default is the model's context, at most 2,048."""
+    overlong: Literal["error", "drop", "truncate_left", "split"] = "error"
+    """What to do with a longer row. Everything but error is counted in the report."""
+    train_on: Literal["answers", "all"] = "answers"
+    """answers trains assistant turns and their end tokens; all trains every token."""
+
+
+class Optim(Section):
+    """How the weights move. Fields left at null follow the rules in docs/defaults.md."""
+
+    lr: float | None = Field(None, gt=0)
+    """Peak learning rate."""
+    epochs: float | None = Field(None, gt=0)
+    """Passes over the training rows."""
+    steps: int | None = Field(None, ge=1)
+    """Optimizer steps; overrides epochs."""
+    rows: int | None = Field(None, ge=1)
+    """Rows per optimizer step."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """Shape of the learning rate after the warm-up."""
+    warmup: float = Field(0.06, ge=0, le=1)
+    """Share of all steps spent rising to the peak."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Decoupled decay of matrices (never of biases and norms)."""
+    beta1: float = Field(0.9, ge=0, lt=1)
+    """AdamW's memory of the gradient."""
+    beta2: float = Field(0.99, ge=0, lt=1)
+    """AdamW's memory of the squared gradient."""
+    clip: float = Field(1.0, gt=0)
+    """Largest norm of the gradient."""
+    tokens: int | None = Field(None, ge=16)
+    """Padded tokens a micro-batch may hold; it never changes the gradient, only memory and speed."""
+
+
+class Save(Section):
+    """Checkpoints."""
+
+    every: int | None = Field(None, ge=1)
+    """Steps between checkpoints; default is at every validation."""
+    keep: int = Field(2, ge=2)
+    """Verified checkpoints kept besides the best one."""
+
+
+class Eval(Section):
+    """Validation while training and the comparison afterwards."""
+
+    every: int | None = Field(None, ge=1)
+    """Steps between validations; default is twice an epoch."""
+    patience: int = Field(3, ge=1)
+    """Stop after this many validations without a better loss."""
+    limit: int = Field(200, ge=1)
+    """Judge on at most this many test questions, drawn by content hash."""
+    validation_limit: int = Field(64, ge=1)
+    """Validate on at most this many rows, drawn by content hash."""
+    contenders: tuple[Literal["zero_shot", "few_shot", "tuned"], ...] = ("zero_shot", "few_shot", "tuned")
+    """Who is compared."""
+    shots: int = Field(3, ge=1, le=64)
+    """Examples in the few-shot prompt, nearest by BM25."""
+    scorers: tuple[str, ...] | None = None
+    """Scorers; default is chosen from the data. The first decides the verdict."""
+    max_tokens: int | None = Field(None, ge=1)
+    """Longest reply in tokens; default covers 99 % of the training replies."""
+    resamples: int = Field(10_000, ge=200)
+    """Bootstrap resamplings of rows."""
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    """Level of every interval."""
+
+
+class Config(Section):
+    """One run."""
+
+    model: Model = Model()
+    adapter: Adapter = Adapter()
+    data: Data = Data()
+    optim: Optim = Optim()
+    save: Save = Save()
+    eval: Eval = Eval()
+    seed: int = Field(0, ge=0)
+    """Seeds the order of rows, the adapter's first weights and the resamplings."""

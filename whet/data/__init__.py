@@ -1,0 +1,1 @@
+"""Raw files to examples, and examples to tokens. No torch."""

@@ -1,0 +1,129 @@
+"""Examples to the token rows that train, with every reason not to train found before the first step."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from whet.config.tree import Data
+from whet.data.render import Renderer
+from whet.errors import DataError, ModelError, Problem
+from whet.types import Chat, Example, Tokens
+
+LONGEST = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """Token rows ready to train, and what had to be done to get there."""
+
+    rows: tuple[Tokens, ...]
+    dropped: int = 0  # rows left out because they were too long
+    truncated: int = 0  # rows that lost tokens on the left
+    split: int = 0  # rows cut into several
+
+    @property
+    def tokens(self) -> int:
+        """All tokens."""
+        return sum(len(row.ids) for row in self.rows)
+
+    @property
+    def trained(self) -> int:
+        """The tokens that train."""
+        return sum(row.trained for row in self.rows)
+
+    def notes(self) -> list[str]:
+        """Return one sentence per thing that was done to the rows."""
+        told = (
+            (self.dropped, "dropped because they are longer than data.max_tokens"),
+            (self.truncated, "truncated on the left to data.max_tokens"),
+            (self.split, "split into pieces of data.max_tokens"),
+        )
+        return [f"{count:,} rows were {what}" for count, what in told if count]
+
+
+def longest_row(data: Data, context: int) -> int:
+    """Return the longest row allowed, in tokens, for a model with this context."""
+    return min(data.max_tokens or min(context, LONGEST), context)
+
+
+def with_instruction(example: Example, instruction: str | None) -> Example:
+    """Return the example with a system message, unless it is raw text or has one."""
+    if instruction is None or not isinstance(example, Chat) or example.messages[0].role == "system":
+        return example
+    from_us = type(example.messages[0])("system", instruction)
+    return replace(example, messages=(from_us, *example.messages))
+
+
+def render_all(examples: Sequence[Example], renderer: Renderer, data: Data, longest: int) -> Rendered:
+    """Return the examples as token rows, over-long ones treated as `data.overlong` says.
+
+    Raises:
+        DataError: every row that cannot train: too long (unless the recipe says what to do), no trainable token,
+            an answer whose end token does not train, or a conversation that the template refuses.
+    """
+    problems: list[Problem] = []
+    rows: list[Tokens] = []
+    counts = {"drop": 0, "truncate_left": 0, "split": 0}
+    for example in examples:
+        path, _, line = example.source.rpartition(":")
+        where = (path, int(line) if line.isdigit() else 0)
+        try:
+            rendered = renderer.render(example, data.train_on)
+        except ModelError as error:
+            problems.append(Problem(*where, f"{error}; change the row, or choose a model whose template takes it"))
+            continue
+        for row in rendered:
+            complaint = _complaint(row, renderer)
+            if complaint:
+                problems.append(Problem(*where, complaint))
+            elif len(row.ids) <= longest:
+                rows.append(row)
+            elif data.overlong == "error":
+                what = f"{len(row.ids):,} tokens, but a row may have {longest:,}; shorten it, raise data.max_tokens, "
+                problems.append(Problem(*where, what + "or set data.overlong to drop, truncate_left or split"))
+            else:
+                counts[data.overlong] += 1
+                rows.extend(_shortened(row, data.overlong, longest))
+    if problems:
+        raise DataError(problems)
+    if not any(row.trained for row in rows):
+        raise DataError([Problem("data", 0, f"no row is left to train on ({sum(counts.values()):,} were too long)")])
+    return Rendered(tuple(rows), counts["drop"], counts["truncate_left"], counts["split"])
+
+
+def _complaint(row: Tokens, renderer: Renderer) -> str | None:
+    if not row.trained:
+        return "no token of this row would train: it has no answer of weight above 0; add one or remove the row"
+    ends = [
+        at
+        for at, weight in enumerate(row.weights)
+        if weight > 0 and (at + 1 == len(row.ids) or not row.weights[at + 1])
+    ]
+    if any(row.ids[at] not in renderer.stops for at in ends):
+        return "the end token of an answer would not train, so the model would not learn to stop"
+    return None
+
+
+def _shortened(row: Tokens, how: str, longest: int) -> list[Tokens]:
+    """Return what is left of an over-long row; pieces on which nothing would train are left out."""
+    if how == "drop":
+        return []
+    if how == "truncate_left":
+        pieces = [slice(len(row.ids) - longest, len(row.ids))]
+    else:
+        count = math.ceil(len(row.ids) / longest)
+        pieces = [slice(at * longest, (at + 1) * longest) for at in range(count)]
+    cut = [replace(row, ids=row.ids[piece], weights=(0.0, *row.weights[piece][1:])) for piece in pieces]
+    return [piece for piece in cut if piece.trained]
+
+
+def reply_length(rows: Sequence[Tokens]) -> int:
+    """Return a length in tokens that covers 99 % of the answers, rounded up to a multiple of 8."""
+    lengths = sorted(row.trained for row in rows)
+    return math.ceil(lengths[min(len(lengths) - 1, int(0.99 * len(lengths)))] / 8) * 8
+
+
+def ids_of(rows: Sequence[Tokens]) -> int:
+    """Return the largest token id of the rows; a model's vocabulary must be larger."""
+    return max(chain.from_iterable(row.ids for row in rows))

@@ -1,0 +1,84 @@
+"""From a name to an engine: a base model, a run, or a folder that holds a finished model."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from whet.config.tree import Model
+from whet.data.render import Renderer
+from whet.engines.local import Local
+from whet.errors import ModelError
+from whet.models.adapt import CONFIG, load_adapter
+from whet.models.export import ABOUT
+from whet.models.load import context_of, device_of, load, quick_dtype
+from whet.models.policy import Policy
+from whet.models.source import Say, resolve
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An engine, and what its model says about how it was trained (empty for a base model)."""
+
+    engine: Local
+    about: dict[str, Any]
+    base_folder: Path
+
+    @property
+    def instruction(self) -> str | None:
+        """The system message that the model was trained with, if it was given one by whet."""
+        said = self.about.get("instruction")
+        return said if isinstance(said, str) else None
+
+
+def open_model(name: str, model: Model | None = None, say: Say = lambda _: None) -> Opened:
+    """Return the engine for a base model's name, a run's folder, or a model folder.
+
+    Raises:
+        ModelError: nothing of that name; or its chat template or tokenizer is not the one it was trained with.
+    """
+    settings = model or Model()
+    folder = Path(name)
+    if (folder / "run.json").is_file():
+        folder = folder / "model"
+        if not folder.is_dir():
+            raise ModelError(f"{name}: this run has no finished model yet; continue it with `whet resume {name}`")
+    about = _about(folder)
+    device = device_of(settings.device)
+    dtype = DTYPES.get(settings.dtype) or quick_dtype(device)
+    adapted = (folder / CONFIG).is_file()
+    base = resolve(_base_name(folder, about) if adapted else str(folder) if folder.is_dir() else name, say)
+    renderer = Renderer(folder if (folder / "tokenizer.json").is_file() else base.folder)
+    if "template" in about and about["template"] != renderer.digest:
+        raise ModelError(
+            f"{folder}: the chat template or tokenizer is not the one this model was trained with, so its answers "
+            "would not be those that were measured; restore the files or train again"
+        )
+    weights = load(base.folder, dtype, device)
+    if adapted:
+        weights = load_adapter(weights, folder)
+    context = min(context_of(base.folder), int(about.get("context", 1 << 30)))
+    share = Policy(weights).shares_prefix
+    return Opened(Local(weights, renderer, context, share=share), about, base.folder)
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    file = folder / ABOUT
+    if not file.is_file():
+        return {}
+    try:
+        about = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{file}: not valid JSON: {error}") from None
+    return about if isinstance(about, dict) else {}
+
+
+def _base_name(folder: Path, about: dict[str, Any]) -> str:
+    if "base" in about:
+        return str(about["base"])
+    adapter = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    return str(adapter.get("base_model_name_or_path") or "")

@@ -1,0 +1,94 @@
+"""Ask, write down, score. Answers are kept as they come, so an interrupted evaluation goes on where it stopped."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from whet.errors import RunError
+from whet.models.batch import collate, cut
+from whet.models.policy import Policy
+from whet.runs.run import disk
+from whet.types import Engine, Progress, Prompt, Reply, Sampling, Score, Scorer, Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One prompt, one reply, its scores."""
+
+    prompt: Prompt
+    reply: Reply
+    scores: Mapping[str, Score]
+
+
+def ask(
+    engine: Engine, prompts: Sequence[Prompt], sampling: Sampling, show: Progress, file: Path | None = None
+) -> list[Reply]:
+    """Return one reply per prompt, in order, with the log-loss of its targets.
+
+    With `file`, every reply is appended as it comes and those already there (for the same prompts) are not asked
+    again.
+    """
+    digest = hashlib.sha256(repr((prompts, sampling)).encode("utf-8", "replace")).hexdigest()
+    replies = _kept(file, digest) if file else {}
+    missing = [place for place in range(len(prompts)) if place not in replies]
+    show.advance(len(replies))
+    if file and not replies:
+        with disk(file):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(json.dumps({"prompts": digest}) + "\n", encoding="utf-8")
+    for place, reply in engine.complete([prompts[at] for at in missing], sampling, log_loss=True):
+        replies[missing[place]] = reply
+        if file:
+            with disk(file), file.open("ab") as out:
+                line = json.dumps({"place": missing[place], **asdict(reply)}, ensure_ascii=False)
+                out.write(line.encode("utf-8", "replace") + b"\n")
+        show.advance(1)
+    return [replies[place] for place in range(len(prompts))]
+
+
+def _kept(file: Path, digest: str) -> dict[int, Reply]:
+    if not file.exists():
+        return {}
+    head, *lines = file.read_text(encoding="utf-8", errors="replace").splitlines() or ["{}"]
+    kept: dict[int, Reply] = {}
+    try:
+        if json.loads(head).get("prompts") != digest:
+            return {}
+        for line in lines:
+            fields = json.loads(line)
+            kept[fields.pop("place")] = Reply(**fields)
+    except (ValueError, TypeError, KeyError):
+        pass  # a line torn by a crash: everything before it counts
+    if kept and len(kept) != len(lines):
+        body = [json.dumps({"place": place, **asdict(reply)}, ensure_ascii=False) for place, reply in kept.items()]
+        try:
+            file.write_text("\n".join([head, *body]) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise RunError(f"{file}: {error}") from None
+    return kept
+
+
+def score(prompts: Sequence[Prompt], replies: Sequence[Reply], scorers: Mapping[str, Scorer]) -> list[Answer]:
+    """Return the replies with their scores."""
+    return [
+        Answer(prompt, reply, {name: scorer(prompt, reply.text) for name, scorer in scorers.items()})
+        for prompt, reply in zip(prompts, replies, strict=True)
+    ]
+
+
+@torch.inference_mode()
+def row_losses(policy: Policy, rows: Sequence[Tokens], tokens: int = 4096) -> list[float]:
+    """Return each row's mean negative log-probability over its trained tokens (nats), in order."""
+    losses: dict[int, float] = {}
+    places = {id(row): place for place, row in enumerate(rows)}
+    for group in cut(rows, tokens, share=False):
+        batch = collate(group, share=False)
+        logprobs = policy(batch).logprobs.cpu()
+        for at, row in enumerate(group):
+            weights = batch.weights[at]
+            losses[places[id(row)]] = -float((logprobs[at] * weights).sum() / weights.sum())
+    return [losses[place] for place in range(len(rows))]

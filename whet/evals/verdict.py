@@ -1,0 +1,148 @@
+"""Did tuning help: one answer, in plain words, from scores on the same questions."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from whet.evals.stats import (
+    PairedDifference,
+    minimum_detectable_effect,
+    paired_difference,
+    rows_needed,
+    sign_flip,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the tuned model beats the strongest baseline, with the numbers that say so.
+
+    `minimum_effect` is the smallest difference these rows would show four times in five (None for a single
+    row). `rows_needed` is set only when the answer is "cannot_tell".
+    """
+
+    status: Literal["better", "not_better", "cannot_tell"]
+    metric: str
+    difference: float
+    low: float
+    high: float
+    rows: int
+    p_value: float
+    minimum_effect: float | None
+    rows_needed: int | None
+    baseline: str
+    sentence: str
+
+
+def judge(
+    metric: str,
+    tuned: Sequence[float],
+    baselines: Mapping[str, Sequence[float]],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+    margin: float = 0.0,
+) -> Verdict:
+    """Return the verdict on scores of the same rows in the same order, higher being better.
+
+    The tuned model meets the baseline with the highest mean, the first of equals. The best of several looks
+    better than it is, so picking it makes "better" harder to earn, never easier.
+
+    - "not_better": every row has the same score; or the whole interval lies at or below `margin`, the
+      smallest gain worth having, and the sign-flip test rejects a gain of `margin`.
+    - "better": the whole interval lies above 0 and the sign-flip test rejects 0. A tie is never a win.
+    - "cannot_tell": anything else. `rows_needed` is then for a difference as large as the one observed; when
+      that is not positive, for `margin`, or without one for half of `minimum_effect`.
+
+    A gain that is certain but smaller than `margin` is "not_better". Fewer rows than `_fewest` cannot win or
+    lose.
+
+    Raises: ValueError if there is no baseline, no row, unequal counts, a score that is not finite or a
+    negative margin.
+    """
+    if not baselines:
+        raise ValueError("no baseline to compare with; keep zero_shot or few_shot in eval.contenders")
+    if not (math.isfinite(margin) and margin >= 0):
+        raise ValueError(f"margin must be 0 or more, not {margin}")
+    for name, scores in baselines.items():
+        _check(metric, tuned, name, scores)
+    rows, level = len(tuned), 1 - confidence
+    baseline = max(baselines, key=lambda name: math.fsum(baselines[name]))
+    differences = [float(a) - float(b) for a, b in zip(tuned, baselines[baseline], strict=True)]
+    found = paired_difference(tuned, baselines[baseline], resamples=resamples, confidence=confidence, seed=seed)
+    least = minimum_detectable_effect(differences, confidence=confidence) if rows > 1 else None
+
+    equal = not any(differences)
+    against = [difference - margin for difference in differences]
+    status: Literal["better", "not_better", "cannot_tell"] = "cannot_tell"
+    needed: int | None = None
+    if equal or (found.high <= margin and sign_flip(against, resamples=resamples, seed=seed) < level):
+        status = "not_better"
+    elif found.low > 0 and found.p_value < level:
+        status = "better"
+    else:
+        needed = _needed(differences, found.value, least, margin, confidence)
+    means = f"{metric} {_mean(tuned):.3f} against {_mean(baselines[baseline]):.3f} for {baseline}"
+    sentence = _sentence(status, means, found, confidence, needed, margin)
+    return Verdict(
+        status=status, metric=metric, difference=found.value, low=found.low, high=found.high, rows=rows,
+        p_value=found.p_value, minimum_effect=least, rows_needed=needed, baseline=baseline, sentence=sentence,
+    )  # fmt: skip
+
+
+def _check(metric: str, tuned: Sequence[float], name: str, scores: Sequence[float]) -> None:
+    if not len(tuned):
+        raise ValueError(f"no {metric} scores to judge; the test split is empty")
+    if len(tuned) != len(scores):
+        raise ValueError(f"{len(tuned)} {metric} scores for tuned but {len(scores)} for {name}; score the same rows")
+    for who, column in (("tuned", tuned), (name, scores)):
+        bad = [row for row, score in enumerate(column) if not math.isfinite(score)]
+        if bad:
+            raise ValueError(f"the {metric} score of {who} is not finite on row {bad[0]} ({len(bad)} such rows)")
+
+
+def _mean(scores: Sequence[float]) -> float:
+    return math.fsum(scores) / len(scores)
+
+
+def _fewest(confidence: float) -> int:
+    """Return the fewest rows with which the sign-flip test can reject: its least p is 2 / 2 ** rows."""
+    return math.floor(1 - math.log2(1 - confidence)) + 1
+
+
+def _needed(differences: Sequence[float], value: float, least: float | None, margin: float, confidence: float) -> int:
+    """Return about how many rows would settle it: more than there are, and enough for the test."""
+    more = max(len(differences) + 1, _fewest(confidence))
+    effect = value if value > 1e-9 else margin or (least or 0.0) / 2  # less is rounding, not a gain
+    if least is None or effect <= 0:
+        return more
+    return max(more, rows_needed(differences, effect=effect, confidence=confidence))
+
+
+def _sentence(
+    status: str, means: str, found: PairedDifference, confidence: float, needed: int | None, margin: float
+) -> str:
+    questions = f"{found.rows:,} question" + "s" * (found.rows != 1)
+    interval = f"{100 * confidence:g} % interval {_signed(found.low)} to {_signed(found.high)}"
+    gap = f"a difference of {_signed(found.value)}"
+    if status == "better":
+        return f"Tuning helped: {means}, {gap} ({interval}, {questions})."
+    if needed is not None:
+        more = f"about {_round(needed):,} would be needed"
+        return f"Cannot tell with {questions}: {means}, {gap} ({interval}); {more}."
+    if found.value == found.low == found.high == 0:
+        return f"Do not tune: {means}, the same score on each of {questions}."
+    small = f"; a gain of {margin:.3f} or more is ruled out" if margin > 0 else ""
+    return f"Do not tune: {means}, {gap} ({interval}, {questions}){small}."
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 3) + 0.0:+.3f}"  # adding 0 turns -0.0 into 0.0
+
+
+def _round(count: int) -> int:
+    """Return the count rounded up to two digits, for it is an estimate; below 100 it is left alone."""
+    unit = 10 ** max(0, len(str(count)) - 2) if count >= 100 else 1
+    return -(-count // unit) * unit

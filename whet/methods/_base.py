@@ -1,0 +1,49 @@
+"""What a method is: where its batches come from, and what it wants of the model."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from whet.models.batch import Batch
+from whet.models.policy import Outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A loss summed over the batch, never averaged: `fit` divides once per step. Shapes: total ()."""
+
+    total: Tensor
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Method(Protocol):
+    """Turns examples into batches and outputs into a loss."""
+
+    def steps(self, start: int) -> Iterator[list[Batch]]:
+        """Yield the micro-batches of one optimizer step at a time, from step `start` (0 is the first)."""
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Loss:
+        """Return the summed loss. Pure: no model, no randomness, no I/O."""
+
+
+def order(count: int, rows: int, seed: int, start: int = 0) -> Iterator[list[int]]:
+    """Yield the row numbers of each optimizer step, forever, from step `start`.
+
+    Every epoch is a new permutation that depends on nothing but the seed and the epoch's number, so a resumed run
+    meets the same rows as one that never stopped. The last step of an epoch may be shorter.
+    """
+    per_epoch = steps_per_epoch(count, rows)
+    epoch, skip = divmod(start, per_epoch)
+    while True:
+        shuffled = np.random.default_rng([seed, epoch]).permutation(count).tolist()
+        for step in range(skip, per_epoch):
+            yield shuffled[step * rows : (step + 1) * rows]
+        epoch, skip = epoch + 1, 0
+
+
+def steps_per_epoch(count: int, rows: int) -> int:
+    """Return how many optimizer steps one pass over the data takes."""
+    return -(-count // rows)

@@ -1,0 +1,43 @@
+"""Supervised fine-tuning: raise the probability of the tokens that the renderer marked."""
+
+from collections.abc import Iterator, Sequence
+
+from whet.methods._base import Loss, order
+from whet.models.batch import Batch, collate, cut
+from whet.models.policy import Outputs
+from whet.types import Tokens
+
+__all__ = ["SFT"]
+
+
+class SFT:
+    """Cross-entropy on answers.
+
+    Args:
+        rows: what to learn from.
+        per_step: rows per optimizer step.
+        tokens: padded tokens a micro-batch may hold; never changes the gradient.
+        share: compute the rows' common start once (the model must allow it).
+    """
+
+    def __init__(self, rows: Sequence[Tokens], per_step: int, tokens: int, seed: int, *, share: bool = True) -> None:
+        self._rows, self._per_step, self._tokens, self._seed, self._share = (
+            rows,
+            per_step,
+            tokens,
+            seed,
+            share,
+        )
+
+    def steps(self, start: int = 0) -> Iterator[list[Batch]]:
+        """Yield the micro-batches of one optimizer step at a time."""
+        for places in order(len(self._rows), self._per_step, self._seed, start):
+            yield self.batches([self._rows[place] for place in places])
+
+    def batches(self, rows: Sequence[Tokens]) -> list[Batch]:
+        """Return these rows as micro-batches of like length."""
+        return [collate(group, share=self._share) for group in cut(rows, self._tokens, share=self._share)]
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Loss:
+        """Return the summed, weighted negative log-likelihood (nats)."""
+        return Loss(-(outputs.logprobs * batch.weights.to(outputs.logprobs.device)).sum())

@@ -1,0 +1,1 @@
+"""Weights: where they come from, how they load, train, are kept and handed on. Torch starts here."""

@@ -1,0 +1,112 @@
+"""A finished model on disk, in the formats that the rest of the field loads."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from whet.errors import ModelError
+from whet.models.adapt import adapter_files, causal, load_adapter, merged
+from whet.models.load import check_folder, load
+from whet.models.source import Base
+from whet.runs.run import disk
+
+TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "generation_config.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "added_tokens.json",
+)
+ABOUT = "whet.json"
+
+
+def write_model(model: nn.Module, folder: Path, base: Base, about: dict[str, Any]) -> None:
+    """Write the model to `folder`, whole or not at all: a PEFT adapter, or full weights with their config.
+
+    `about` (template digest, instruction, lengths) goes to whet.json, so that serving can tell that it asks the way
+    training did.
+    """
+    staging = folder.with_name(f".{folder.name}.new")
+    with disk(folder):
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        if causal(model) is not model:
+            adapter_files(model, staging, base.public_name)
+        else:
+            full_weights(model, staging)
+            shutil.copy(base.folder / "config.json", staging / "config.json")
+        for name in TOKENIZER:
+            if (base.folder / name).is_file():
+                shutil.copy(base.folder / name, staging / name)
+        text = json.dumps({"base": base.name, **about}, indent=2, ensure_ascii=False)
+        (staging / ABOUT).write_text(text + "\n", encoding="utf-8")
+        for file in staging.iterdir():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+        shutil.rmtree(folder, ignore_errors=True)
+        staging.rename(folder)
+
+
+def full_weights(model: nn.Module, folder: Path) -> None:
+    """Write model.safetensors; tensors that share memory (tied embeddings) are written once, as transformers does."""
+    tied = set(getattr(model, "all_tied_weights_keys", None) or ())
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items() if name not in tied
+    }
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def export_merged(base_folder: Path, adapter: Path, target: Path) -> float:
+    """Write base and adapter as one plain model and return the largest difference of their logits.
+
+    The written files are loaded again and compared with base + adapter on a probe, in float32.
+
+    Raises:
+        ModelError: the target is in use, or the merged model answers differently (nothing is then left there).
+    """
+    if target.exists() and any(target.iterdir()):
+        raise ModelError(f"{target}: exists and is not empty; choose another folder")
+    config = check_folder(base_folder)
+    cpu = torch.device("cpu")
+    probe = torch.randint(0, int(config["vocab_size"]), (2, 48), generator=torch.Generator().manual_seed(1))
+    model = load_adapter(load(base_folder, torch.float32, cpu), adapter)
+    with torch.no_grad():
+        wanted = model(input_ids=probe).logits
+    staging = target.with_name(f".{target.name}.new")
+    with disk(target):
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        full_weights(merged(model), staging)
+        for source in (base_folder / "config.json", *(adapter / name for name in TOKENIZER)):
+            if source.is_file():
+                shutil.copy(source, staging / source.name)
+        _say_dtype(staging / "config.json", "float32")
+    with torch.no_grad():
+        got = load(staging, torch.float32, cpu)(input_ids=probe).logits
+    worst = float((wanted - got).abs().max())
+    # float32 merging rounds once more than adding the two products does; anything larger is a fault.
+    if not worst <= 1e-3 * max(1.0, float(wanted.abs().max())):
+        shutil.rmtree(staging, ignore_errors=True)
+        raise ModelError(f"the merged model's logits differ from base + adapter by {worst:.3g}; nothing was exported")
+    with disk(target):
+        if target.exists():
+            target.rmdir()
+        staging.rename(target)
+    return worst
+
+
+def _say_dtype(path: Path, dtype: str) -> None:
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config.pop("torch_dtype", None)
+    config["dtype"] = dtype
+    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,41 @@
+"""Find a method, scorer or row shape by name. The file name is the registry."""
+
+import difflib
+import importlib
+import pkgutil
+from importlib.metadata import entry_points
+from typing import Any
+
+from whet.errors import UsageError
+
+
+def names(kind: str) -> list[str]:
+    """Return every name `find` accepts for this kind, sorted, without importing any of them."""
+    package = importlib.import_module(f"whet.{kind}")
+    built_in = {module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")}
+    return sorted(built_in | {entry.name for entry in entry_points(group=f"whet.{kind}")})
+
+
+def find(kind: str, name: str) -> Any:
+    """Return the plugin called `name`.
+
+    Three spellings: "rouge_l" is whet/scorers/rouge_l.py, or the entry point "rouge_l" of an installed
+    package; "my_pkg.tone:polite" is that object in any importable module.
+
+    Raises:
+        UsageError: nothing has that name; the message lists the nearest ones.
+    """
+    if ":" in name:
+        module_name, attribute = name.split(":", 1)
+        try:
+            return getattr(importlib.import_module(module_name), attribute)
+        except (ImportError, AttributeError) as error:
+            raise UsageError(f"cannot import {name!r} as one of the {kind}: {error}") from None
+    for entry in entry_points(group=f"whet.{kind}", name=name):
+        return entry.load()
+    if name not in names(kind):
+        near = difflib.get_close_matches(name, names(kind)) or names(kind)
+        raise UsageError(f"no {kind} named {name!r}; did you mean {', '.join(near)}?")
+    module = importlib.import_module(f"whet.{kind}.{name}")
+    (only,) = module.__all__  # a plugin module exports exactly one name
+    return getattr(module, only)

@@ -1,0 +1,79 @@
+"""The training loop. There is one."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from whet.errors import TrainingError
+from whet.methods._base import Method
+from whet.models.batch import Batch
+from whet.models.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one optimizer step did. Units: loss in nats a trained token; tokens are real ones, padding excluded."""
+
+    step: int
+    loss: float
+    grad_norm: float
+    lr: float
+    tokens: int
+    trained: float
+
+
+def fit(
+    policy: Policy,
+    method: Method,
+    steps: Iterable[list[Batch]],
+    optimizer: torch.optim.Optimizer,
+    parameters: Mapping[str, nn.Parameter],
+    *,
+    start: int,
+    rate: Callable[[int], float],
+    clip: float,
+) -> Iterator[Record]:
+    """Take one optimizer step per list of micro-batches and yield what happened.
+
+    A loss is a sum; it is divided here, once, by the count of trained tokens of the whole step. How a step is cut
+    into micro-batches therefore never changes its gradient.
+
+    Raises:
+        TrainingError: the loss or the gradient is not finite. The weights are then still those of the step before.
+    """
+    policy.model.train()
+    for number, batches in enumerate(steps, start + 1):
+        count = sum(batch.count for batch in batches)
+        total = 0.0
+        for batch in batches:
+            loss = method.loss(policy(batch), batch)
+            (loss.total / count).backward()  # type: ignore[no-untyped-call]
+            total += float(loss.total.detach())
+        norm = float(nn.utils.clip_grad_norm_(list(parameters.values()), clip))
+        if not (math.isfinite(total) and math.isfinite(norm)):
+            optimizer.zero_grad()
+            raise TrainingError(
+                f"step {number}: the {'loss' if not math.isfinite(total) else 'gradient'} is not finite; the last "
+                f"checkpoint is kept. Lower optim.lr (it was {rate(number):.2g}), or use model.dtype=float32"
+            )
+        for group in optimizer.param_groups:
+            group["lr"] = rate(number)
+        optimizer.step()
+        optimizer.zero_grad()
+        tokens = sum(int(batch.lengths.sum()) + len(batch.prefix) * len(batch.lengths) for batch in batches)
+        yield Record(number, total / count, norm, rate(number), tokens, count)
+
+
+@torch.no_grad()
+def validation_loss(policy: Policy, method: Method, batches: Iterable[Batch]) -> float:
+    """Return the loss over all batches, in nats a trained token, and leave the model training."""
+    policy.model.eval()
+    total = count = 0.0
+    for batch in batches:
+        total += float(method.loss(policy(batch), batch).total)
+        count += batch.count
+    policy.model.train()
+    return total / count

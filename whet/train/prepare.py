@@ -1,0 +1,157 @@
+"""From a config to rows of tokens: everything that can be wrong is found here, before a weight is loaded."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from whet.config.tree import Config
+from whet.data.preflight import Rendered, longest_row, render_all, with_instruction
+from whet.data.read import read
+from whet.data.render import Renderer
+from whet.data.split import Splits, check_apart, content_hash, draw, part
+from whet.errors import DataError, Problem, UsageError
+from whet.models.load import check_folder, context_of
+from whet.models.source import Base, resolve, sha256
+from whet.types import Chat, Dataset, Example, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The base model's folder, the rows of each side, and the rows that train as tokens."""
+
+    base: Base
+    renderer: Renderer
+    hidden: int
+    longest: int
+    splits: Splits
+    shape: str
+    labels: tuple[str, ...]
+    instruction: str | None
+    train: Rendered
+    validation: Rendered | None
+    notes: tuple[str, ...]
+    digests: Mapping[str, str]
+
+    def fingerprint(self, config: Config) -> dict[str, str]:
+        """Return what must not change between the start of a run and its resumption, by name."""
+        rows = hashlib.sha256()
+        for row in self.train.rows:
+            rows.update(json.dumps([row.ids, row.weights]).encode())
+        weights = sorted(self.base.folder.glob("*.safetensors"))
+        return {
+            "training rows": rows.hexdigest(),
+            "chat template and tokenizer": self.renderer.digest,
+            "base weights": hashlib.sha256("".join(map(sha256, weights)).encode()).hexdigest(),
+            **{f"data file {path}": digest for path, digest in self.digests.items()},
+        }
+
+
+def instruction_for(data_instruction: str | None, dataset: Dataset) -> str | None:
+    """Return the system message that says what the task is, where rows do not say it themselves."""
+    if data_instruction is not None:
+        return data_instruction
+    if dataset.labels:
+        return "Classify the message. Answer with its label only."
+    return None
+
+
+def prepare(config: Config, show: Progress) -> Prepared:
+    """Return everything a run needs, or every reason why it cannot be.
+
+    Raises:
+        UsageError, DataError, ModelError: each names the key, or the file and line, and the way out.
+    """
+    if config.data.train is None:
+        raise UsageError("data.train: name the file of examples, e.g. data.train=tickets.jsonl")
+    dataset, splits, digests, notes = read_sides(config)
+    for note in dataset.notes:
+        show.say(note)
+    base = resolve(config.model.name, show.say)
+    settings = check_folder(base.folder)
+    renderer = Renderer(base.folder)
+    if not renderer.has_template:
+        notes.append("the model has no chat template; whet's default is used (docs/templates.md)")
+    instruction = instruction_for(config.data.instruction, dataset)
+    splits = Splits(
+        train=_instructed(splits.train, instruction),
+        validation=_instructed(splits.validation, instruction),
+        test=_instructed(splits.test, instruction),
+        notes=splits.notes,
+    )
+    longest = longest_row(config.data, context_of(base.folder))
+    data = config.data
+    train = render_all(splits.train, renderer, data, longest)
+    held_out = draw(splits.validation, config.eval.validation_limit)
+    validation = render_all(held_out, renderer, data, longest) if held_out else None
+    if validation is None:
+        notes.append("no validation rows: early stopping is off; set data.validation or data.shares")
+    notes += train.notes()
+    return Prepared(
+        base,
+        renderer,
+        int(settings.get("hidden_size") or settings.get("n_embd") or 1024),
+        longest,
+        splits,
+        dataset.shape,
+        dataset.labels,
+        instruction,
+        train,
+        validation,
+        (*splits.notes, *notes),
+        digests,
+    )
+
+
+def read_sides(config: Config) -> tuple[Dataset, Splits, dict[str, str], list[str]]:
+    """Return the training file as understood, the rows of each side, every file's digest, and remarks.
+
+    Raises:
+        DataError: unusable rows of all files at once; a row in two splits; nothing left to train on.
+    """
+    problems: list[Problem] = []
+    read_files: dict[str, Dataset] = {}
+    for key in ("train", "validation", "test"):
+        path = getattr(config.data, key)
+        if path is not None:
+            try:
+                read_files[key] = read(Path(path), config.data)
+            except DataError as error:
+                problems += error.problems
+    if problems:
+        raise DataError(problems)
+    main = read_files["train"]
+    parted = part(main.examples, config.data.shares, "validation" not in read_files, "test" not in read_files)
+    sides = {
+        "train": parted.train,
+        "validation": read_files["validation"].examples if "validation" in read_files else parted.validation,
+        "test": read_files["test"].examples if "test" in read_files else parted.test,
+    }
+    notes: list[str] = []
+    if config.data.limit is not None and len(sides["train"]) > config.data.limit:
+        # The rows are whet's to choose here, so it does not choose any that is also held out.
+        held = {content_hash(row) for row in (*sides["validation"], *sides["test"])}
+        free = [row for row in sides["train"] if content_hash(row) not in held]
+        if passed := len(sides["train"]) - len(free):
+            notes.append(f"{passed:,} training rows also stand in a held-out file and were not drawn")
+        sides["train"] = draw(free, config.data.limit)
+    if not sides["train"]:
+        raise DataError(
+            [
+                Problem(
+                    str(config.data.train),
+                    0,
+                    "no row is left to train on after the split; add rows or lower data.shares",
+                )
+            ]
+        )
+    splits = Splits(sides["train"], sides["validation"], sides["test"], parted.notes)
+    notes += check_apart(splits)
+    labels = tuple(sorted({e.label for side in sides.values() for e in side if isinstance(e, Chat) and e.label}))
+    digests = {path: digest for one in read_files.values() for path, digest in one.digests.items()}
+    return replace(main, labels=labels), splits, digests, notes
+
+
+def _instructed(examples: Sequence[Example], instruction: str | None) -> tuple[Example, ...]:
+    return tuple(with_instruction(example, instruction) for example in examples)

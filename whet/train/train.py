@@ -1,0 +1,314 @@
+"""One training run, from prepared rows to a finished model: the table of contents."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from whet.config.load import digest
+from whet.config.tree import Config
+from whet.errors import DriftError, RunError
+from whet.methods.sft import SFT
+from whet.models.adapt import parameter_counts, trainable
+from whet.models.checkpoint import Checkpoint, folder_of, newest, optimizer_tensors, restore_optimizer, save
+from whet.models.checkpoint import read as read_checkpoint
+from whet.models.export import write_model
+from whet.models.load import device_of, load, quick_dtype
+from whet.models.policy import Policy
+from whet.runs.run import Run
+from whet.train import optim
+from whet.train.fit import Record, fit, validation_loss
+from whet.train.plan import Plan, make
+from whet.train.prepare import Prepared
+from whet.train.stop import Stop
+from whet.train.watch import Divergence, verdict_on_curve
+from whet.types import Progress
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What came of a training run. Units: seconds of the steps alone; tokens are real ones, padding excluded."""
+
+    steps: int
+    best_step: int
+    rows: int
+    tokens: int
+    trained_tokens: int
+    seconds: float
+    loss: tuple[float, float]
+    validation: tuple[tuple[int, float], ...]
+    curve: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures by name, as `--json` prints them."""
+        speed = self.tokens / self.seconds if self.seconds else 0.0
+        return {
+            "steps": self.steps,
+            "best_step": self.best_step,
+            "rows": self.rows,
+            "tokens": self.tokens,
+            "trained_tokens": self.trained_tokens,
+            "seconds": round(self.seconds, 2),
+            "tokens_per_second": round(speed, 1),
+            "loss": list(self.loss),
+            "validation": [list(pair) for pair in self.validation],
+            "curve": self.curve,
+        }
+
+
+@dataclass(slots=True)
+class Journey:
+    """What a run has to remember from step to step; it goes into every checkpoint."""
+
+    step: int = 0
+    best: float = math.inf
+    best_step: int = 0
+    worse: int = 0  # validations since the best one
+    seconds: float = 0.0
+    tokens: int = 0
+    trained: int = 0
+
+
+def train(
+    config: Config, run: Run, prepared: Prepared, show: Progress, stop: Stop, *, allow_drift: bool = False
+) -> Trained:
+    """Carry out one training run, or what is left of it, and write its best model to run/model.
+
+    Raises:
+        TrainingError: non-finite or diverged. Interrupted: stopped on request. FitError: the disk is full.
+        DriftError: the run was begun with other data, template, weights or settings.
+    """
+    _check_drift(config, run, prepared, allow_drift)
+    policy = _policy(config, run, prepared)
+    plan = make(config, len(prepared.train.rows), prepared.hidden)
+    parameters = trainable(policy.model)
+    optimizer = optim.build_optimizer(parameters, config.optim, plan.lr)
+    journey = _resume(run, parameters, optimizer, show)
+    method = partial(SFT, per_step=plan.rows, tokens=plan.tokens, seed=config.seed, share=policy.shares_prefix)
+    sft = method(prepared.train.rows)
+    held_out = sft.batches(prepared.validation.rows) if prepared.validation else []
+    _announce(run, show, policy, plan, prepared)
+
+    def keep() -> None:
+        _save(run, journey, parameters, optimizer, config)
+
+    def validate() -> None:
+        loss = validation_loss(policy, sft, held_out)
+        run.log("evals", step=journey.step, loss=loss)
+        better = loss < journey.best
+        journey.best, journey.best_step = (loss, journey.step) if better else (journey.best, journey.best_step)
+        journey.worse = 0 if better else journey.worse + 1
+
+    if held_out and journey.step == 0:
+        validate()
+        keep()
+    divergence = Divergence(plan.lr)
+    show.begin("training", plan.steps)
+    show.advance(journey.step)
+    patient = journey.worse < config.eval.patience
+    if journey.step < plan.steps and patient:
+        rate = partial(optim.rate, total=plan.steps, peak=plan.lr, warmup=plan.warmup, schedule=config.optim.schedule)
+        batches = islice(sft.steps(journey.step), plan.steps - journey.step)
+        records = fit(
+            policy, sft, batches, optimizer, parameters, start=journey.step, rate=rate, clip=config.optim.clip
+        )
+        for record in _timed(records, journey):
+            run.log(
+                "metrics",
+                step=record.step,
+                loss=record.loss,
+                grad_norm=record.grad_norm,
+                lr=record.lr,
+                tokens=record.tokens,
+            )
+            divergence.see(record.step, record.loss)
+            due = record.step == plan.steps or record.step % plan.validate_every == 0
+            if due and held_out:
+                validate()
+            if due or record.step % plan.save_every == 0 or stop.asked:
+                keep()
+            show.advance(1, _note(record, journey))
+            stop.check(str(run.path))
+            if journey.worse >= config.eval.patience:
+                show.say(f"stopped early at step {record.step}: {journey.worse} validations without a better loss")
+                break
+    return _finish(config, run, prepared, policy, parameters, journey, plan, show)
+
+
+def _policy(config: Config, run: Run, prepared: Prepared) -> Policy:
+    device = device_of(config.model.device)
+    dtype = _dtype(config, run, device)
+    full = config.adapter.kind == "full"
+    # Weights that train are kept in float32: bfloat16 cannot hold an update a thousand times smaller than itself.
+    model = load(prepared.base.folder, torch.float32 if full else dtype, device)
+    return Policy.trained(model, config.adapter, seed=config.seed, autocast=full and dtype == torch.bfloat16)
+
+
+def _dtype(config: Config, run: Run, device: torch.device) -> torch.dtype:
+    """Return the precision of this run: measured once, so that a resumed run cannot measure otherwise."""
+    if config.model.dtype != "auto":
+        return DTYPES[config.model.dtype]
+    file = run.path / "precision.json"
+    if not file.exists():
+        run.write_json(file.name, str(quick_dtype(device)).removeprefix("torch."))
+    return DTYPES[run.read_json(file.name)]
+
+
+def _check_drift(config: Config, run: Run, prepared: Prepared, allow: bool) -> None:
+    now = {
+        **prepared.fingerprint(config),
+        "recipe": digest(config),
+        "torch": torch.__version__,
+        "threads": str(torch.get_num_threads()),
+    }
+    file = run.path / "fingerprint.json"
+    if not file.exists():
+        run.write_json("fingerprint.json", now)
+        return
+    then = run.read_json("fingerprint.json")
+    changed = [name for name in sorted({*now, *then}) if now.get(name) != then.get(name)]
+    if changed and not allow:
+        lines = [f"  {name}: was {then.get(name)}, is {now.get(name)}" for name in changed]
+        raise DriftError(
+            "\n".join(
+                [
+                    f"{run.path}: changed since this run was begun:",
+                    *lines,
+                    "put it back as it was, start a new run, or resume with --allow-drift (it is then recorded)",
+                ]
+            )
+        )
+    if changed:
+        run.log(
+            "events",
+            event="drift allowed",
+            changed={name: [then.get(name), now.get(name)] for name in changed},
+        )
+        run.write_json("fingerprint.json", now)
+
+
+def _resume(run: Run, parameters: dict[str, Any], optimizer: torch.optim.Optimizer, show: Progress) -> Journey:
+    def say(text: str) -> None:
+        run.log("events", event="checkpoint", what=text)
+        show.say(text)
+
+    checkpoint = newest(run.path, say)
+    if checkpoint is None:
+        for name in ("metrics", "evals"):
+            (run.path / f"{name}.jsonl").unlink(missing_ok=True)
+        return Journey()
+    _load_weights(parameters, checkpoint.weights)
+    restore_optimizer(optimizer, parameters, checkpoint.optimizer)
+    torch.set_rng_state(checkpoint.random)
+    journey = Journey(
+        **{
+            **checkpoint.state,
+            "best": checkpoint.state["best"] if checkpoint.state["best"] is not None else math.inf,
+        }
+    )
+    for name in ("metrics", "evals"):
+        run.forget_after(name, journey.step)
+    if journey.step:
+        say(f"continuing from the checkpoint of step {journey.step}")
+    return journey
+
+
+def _load_weights(parameters: dict[str, Any], weights: dict[str, Tensor]) -> None:
+    if set(parameters) != set(weights):
+        raise RunError("the checkpoint's weights are not those of this model; was the adapter's recipe changed?")
+    with torch.no_grad():
+        for name, value in weights.items():
+            parameters[name].copy_(value)
+
+
+def _save(
+    run: Run, journey: Journey, parameters: dict[str, Any], optimizer: torch.optim.Optimizer, config: Config
+) -> None:
+    state = {name: getattr(journey, name) for name in Journey.__slots__}
+    state["best"] = None if math.isinf(journey.best) else journey.best
+    checkpoint = Checkpoint(
+        journey.step,
+        {name: p.detach().cpu().contiguous() for name, p in parameters.items()},
+        optimizer_tensors(optimizer, parameters),
+        torch.get_rng_state(),
+        state,
+    )
+    save(run.path, checkpoint, keep=config.save.keep, protect=journey.best_step)
+
+
+def _timed(records: Iterator[Record], journey: Journey) -> Iterator[Record]:
+    while True:
+        start = time.perf_counter()
+        record = next(records, None)
+        if record is None:
+            return
+        journey.seconds += time.perf_counter() - start
+        journey.step = record.step
+        journey.tokens += record.tokens
+        journey.trained += round(record.trained)
+        yield record
+
+
+def _note(record: Record, journey: Journey) -> str:
+    best = "" if math.isinf(journey.best) else f" | best validation {journey.best:.3f}"
+    return f"loss {record.loss:.3f}{best} | {journey.tokens / journey.seconds:,.0f} tokens/s"
+
+
+def _announce(run: Run, show: Progress, policy: Policy, plan: Plan, prepared: Prepared) -> None:
+    training, total = parameter_counts(policy.model)
+    dtype = str(next(policy.model.parameters()).dtype).removeprefix("torch.")
+    weights = f"{training:,} of {total:,} weights train, {dtype} on {policy.device.type}"
+    said = f"{plan.sentence(len(prepared.train.rows))}; {weights}"
+    show.say(said)
+    run.log("events", event="plan", what=said, plan=plan.as_dict(), shares_prefix=policy.shares_prefix)
+
+
+def _finish(
+    config: Config,
+    run: Run,
+    prepared: Prepared,
+    policy: Policy,
+    parameters: dict[str, Any],
+    journey: Journey,
+    plan: Plan,
+    show: Progress,
+) -> Trained:
+    best = journey.best_step if prepared.validation else journey.step
+    if best != journey.step:
+        _load_weights(parameters, read_checkpoint(folder_of(run.path, best)).weights)
+    losses = [entry["loss"] for entry in run.read("metrics")]
+    validations = [(entry["step"], entry["loss"]) for entry in run.read("evals")]
+    curve = verdict_on_curve(validations, losses, journey.step < plan.steps)
+    show.say(curve)
+    write_model(
+        policy.model.eval(),
+        run.path / "model",
+        prepared.base,
+        {
+            "kind": config.adapter.kind,
+            "template": prepared.renderer.digest,
+            "instruction": prepared.instruction,
+            "longest": prepared.longest,
+            "labels": list(prepared.labels),
+            "step": best,
+        },
+    )
+    return Trained(
+        journey.step,
+        best,
+        len(prepared.train.rows),
+        journey.tokens,
+        journey.trained,
+        journey.seconds,
+        (losses[0], losses[-1]) if losses else (math.nan, math.nan),
+        tuple(validations),
+        curve,
+    )

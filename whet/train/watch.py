@@ -1,0 +1,59 @@
+"""What the losses say, in words: divergence while it happens, overfitting when it has."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from whet.errors import TrainingError
+
+
+@dataclass(slots=True)
+class Divergence:
+    """Raises when the training loss has left for good.
+
+    A run has diverged when the mean of its last eight losses is both 2 nats and 1.5 times above the loss it began
+    with: no healthy run gets there, because a model can always fall back on what it knew.
+    """
+
+    lr: float
+    first: float | None = None
+    last: deque[float] = field(default_factory=lambda: deque(maxlen=8))
+
+    def see(self, step: int, loss: float) -> None:
+        """Take in one step's loss.
+
+        Raises:
+            TrainingError: the run has diverged; the message recommends a learning rate.
+        """
+        if self.first is None:
+            self.first = loss
+        self.last.append(loss)
+        mean = sum(self.last) / len(self.last)
+        if len(self.last) == self.last.maxlen and mean > self.first + 2.0 and mean > 1.5 * self.first:
+            raise TrainingError(
+                f"step {step}: training has diverged (loss {mean:.2f}, it began at {self.first:.2f}); the last good "
+                f"checkpoint is kept. Try optim.lr={self.lr / 10:.1g}"
+            )
+
+
+def verdict_on_curve(validations: list[tuple[int, float]], train_losses: list[float], stopped_early: bool) -> str:
+    """Return one sentence on the curves: overfitting, still learning, or levelled off.
+
+    `validations` are (step, loss) in order, the first before any training.
+    """
+    if len(validations) < 2:
+        return "No validation was done, so nothing can be said about overfitting."
+    best_step, best = min(validations, key=lambda pair: pair[1])
+    last_step, last = validations[-1]
+    first = validations[0][1]
+    end = "Training stopped early. " if stopped_early else ""
+    if best_step == 0:
+        what = "the model learned nothing that carries over"
+        return f"{end}Validation loss never fell below its start ({first:.3f}): {what}."
+    if last > best * 1.01 and len(train_losses) >= 2:
+        return (
+            f"{end}Overfitting after step {best_step}: validation loss rose from {best:.3f} to {last:.3f} while "
+            f"training loss kept falling (now {train_losses[-1]:.3f}); the weights of step {best_step} are used."
+        )
+    if best_step == last_step and len(validations) > 2 and validations[-2][1] - last > 0.01 * last:
+        return f"{end}Validation loss was still falling at the end ({first:.3f} to {last:.3f}): more passes may help."
+    return f"{end}Validation loss levelled off at {best:.3f} (it began at {first:.3f})."

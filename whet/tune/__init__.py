@@ -1,0 +1,1 @@
+"""The main job: train, compare, judge, report."""

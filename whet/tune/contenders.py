@@ -1,0 +1,95 @@
+"""Who is compared: the base model asked plainly, the base model shown examples, the tuned model."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from whet.config.tree import Config
+from whet.data.split import draw_prompts, prompts
+from whet.engines.fewshot import FewShot
+from whet.engines.local import Local
+from whet.errors import DataError, Problem
+from whet.models.load import context_of
+from whet.train.prepare import Prepared
+from whet.types import Chat, Engine, Message, Prompt
+
+SHOWN = 100  # labels listed in a prompt at most
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One way to answer the questions, and what a reader should know about it."""
+
+    name: str
+    engine: Engine
+    prompts: tuple[Prompt, ...]
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Questions:
+    """The test questions that everybody is asked, and what was left out."""
+
+    prompts: tuple[Prompt, ...]
+    notes: list[str] = field(default_factory=list)
+
+
+def questions(config: Config, prepared: Prepared, max_tokens: int) -> Questions:
+    """Return the test questions that fit the model with room for an answer.
+
+    Raises:
+        DataError: questions do not fit and the recipe does not say to drop them.
+    """
+    drawn = draw_prompts(prompts(prepared.splits.test), config.eval.limit)
+    kept, problems = [], []
+    for prompt in drawn:
+        need = len(prepared.renderer.prompt(prompt.messages, prompt.tools)) + max_tokens
+        if need <= context_of(prepared.base.folder):
+            kept.append(prompt)
+        else:
+            path, _, line = prompt.source.rpartition(":")
+            what = f"the question and its answer may need {need:,} tokens, more than the model's context"
+            problems.append(Problem(path, int(line), what + "; shorten it or set data.overlong=drop"))
+    if problems and config.data.overlong == "error":
+        raise DataError(problems)
+    notes = [f"{len(problems):,} test questions were dropped because they do not fit the model"] if problems else []
+    return Questions(tuple(kept), notes)
+
+
+def labelled(asked: Sequence[Prompt], labels: Sequence[str]) -> tuple[Prompt, ...]:
+    """Return the prompts with the labels listed: a model that was not tuned cannot know them otherwise."""
+    listing = ", ".join(labels)
+    system = Message(
+        "system", f"Classify the message. Answer with exactly one of these labels and nothing else: {listing}"
+    )
+    return tuple(
+        replace(prompt, messages=(system, *(m for m in prompt.messages if m.role != "system"))) for prompt in asked
+    )
+
+
+def untuned(
+    config: Config, prepared: Prepared, asked: Questions, max_tokens: int
+) -> list[tuple[str, Callable[[Local], Contender]]]:
+    """Return how to make each contender that asks the base model."""
+    examples = [row for row in prepared.splits.train if isinstance(row, Chat)]
+    remarks: tuple[str, ...] = ()
+    base_prompts = asked.prompts
+    if prepared.labels and len(prepared.labels) <= SHOWN:
+        base_prompts = labelled(asked.prompts, prepared.labels)
+        remarks = (f"its prompt lists the {len(prepared.labels)} labels",)
+
+    def zero_shot(engine: Local) -> Contender:
+        return Contender("zero_shot", engine, base_prompts, remarks)
+
+    def few_shot(engine: Local) -> Contender:
+        def fits(prompt: Prompt) -> bool:
+            return len(engine.prompt_ids(prompt)) + max_tokens <= min(engine.context, 2 * prepared.longest)
+
+        shower = FewShot(engine, examples, config.eval.shots, fits)
+        extended = tuple(shower.extend(base_prompts))
+        shown = shower.shown
+        mean = sum(shown) / max(1, len(shown))
+        said = f"{mean:.3g} examples a prompt, nearest by BM25 of {len(examples):,} training rows"
+        return Contender("few_shot", engine, extended, (*remarks, said))
+
+    made: dict[str, Callable[[Local], Contender]] = {"zero_shot": zero_shot, "few_shot": few_shot}
+    return [(name, made[name]) for name in config.eval.contenders if name in made]

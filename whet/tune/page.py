@@ -1,0 +1,343 @@
+"""The report of a run as one HTML page that loads nothing.
+
+The template beside this file lays out; what it shows is prepared here. Whatever came from users or models is
+text: escaped by the template, with characters that a page cannot hold replaced by ones that can be seen.
+
+Beside the keys that every run writes, a report may have `differences`: the gain of tuned over the verdict's
+baseline on each test question, drawn as a histogram.
+"""
+
+import json
+import math
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from whet.tune import plots
+
+LOWER = frozenset({"log_loss"})
+"""Metrics of which less is better."""
+STATUS = {"better": "Better", "not_better": "Not better", "cannot_tell": "Cannot tell"}
+"""The verdict in a word."""
+ABOUT = {
+    "zero_shot": "base model, asked as it is",
+    "few_shot": "base model, with training rows as examples in its prompt",
+    "tuned": "the tuned model",
+}
+_UNSEEN = {code: 0x2400 + code for code in range(32) if code not in (9, 10)} | {0x7F: 0x2421}
+_UNSEEN |= dict.fromkeys((*range(0x80, 0xA0), 0xFFFE, 0xFFFF), 0xFFFD)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def page(report: Mapping[str, Any]) -> str:
+    """Return the report of a run as one HTML page; the same report gives the same page."""
+    report = clean(report)
+    status, sentence = headline(report)
+    run = str(report.get("run") or "RUN")
+    return _template().render(
+        status=status, word=STATUS.get(status, "No verdict"), sentence=sentence, run=run,
+        about=_facts(report), level=level(report), test_set=test_set(report),
+        contenders=_contenders(report), comparisons=comparison_rows(report),
+        training=_training(report), figures=_figures(report), examples=_examples(report),
+        labels=[_label(row) for row in report.get("labels") or ()], data=_data(report),
+        recipe=str(report.get("recipe") or ""), adapter=_pairs(report.get("adapter")),
+        base=_pairs(report.get("base")), environment=_pairs(report.get("environment")),
+        lineage=_pairs(report.get("lineage")), quoted=shlex.quote(run),
+    )  # fmt: skip
+
+
+def clean(value: Any) -> Any:
+    """Return the JSON value with all its text fit for a page: unseen characters become visible ones.
+
+    Control characters become their pictures (U+2400 ...), what has none U+FFFD; tabs and line ends stay.
+    A key whose value is null is left out.
+    """
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value.replace("\r\n", "\n")).translate(_UNSEEN)
+    if isinstance(value, Mapping):
+        return {clean(str(key)): clean(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [clean(item) for item in value]
+    return value
+
+
+def headline(report: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the verdict's status ("none" without a verdict) and its sentence."""
+    verdict = report.get("verdict") or {}
+    if verdict.get("sentence"):
+        return str(verdict.get("status") or "none"), str(verdict["sentence"])
+    who = report.get("contenders") or {}
+    losses = {name: _metric(figures, "log_loss").get("value") for name, figures in who.items()}
+    if _finite(losses.get("tuned")) and _finite(losses.get("zero_shot")):
+        before, after = number(losses["zero_shot"]), number(losses["tuned"])
+        return "none", f"Log-loss {before} before tuning, {after} after; no test of the difference was made."
+    return "none", "Nothing was compared, so whether tuning helped is not known."
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """Return a number with fixed digits, or "-" if it is none."""
+    if not _finite(value):
+        return "-"
+    return f"{round(float(value), digits) + 0.0:,.{digits}f}"  # adding 0 turns -0.0 into 0.0
+
+
+def interval(figures: Mapping[str, Any], *, signed: bool = False) -> str:
+    """Return "low to high", or nothing if it is not known."""
+    show = _signed if signed else number
+    ends = _numbers([figures.get("low"), figures.get("high")])
+    return f"{show(ends[0])} to {show(ends[1])}" if len(ends) == 2 else ""
+
+
+def duration(seconds: Any) -> str:
+    """Return a span of time as people say it: "0.31 s", "42 s", "7 min 11 s", "2 h 05 min"."""
+    if not _finite(seconds):
+        return "-"
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60:02} min"
+
+
+def level(report: Mapping[str, Any]) -> str:
+    """Return what to call the intervals: "95 % interval" if the recipe says their level."""
+    try:
+        recipe = yaml.safe_load(str(report.get("recipe") or ""))
+        found = float(recipe["eval"]["confidence"])
+    except (yaml.YAMLError, KeyError, TypeError, ValueError):
+        return "interval"
+    return f"{100 * found:g} % interval"
+
+
+def test_set(report: Mapping[str, Any]) -> str:
+    """Return what the test set is able to show, in a sentence; nothing if that is not known."""
+    verdict = report.get("verdict") or {}
+    if not _finite(verdict.get("minimum_effect")):
+        return ""
+    rows, least = number(verdict.get("rows"), 0), number(verdict["minimum_effect"])
+    metric = verdict.get("metric") or "the deciding metric"
+    text = f"With {rows} test questions, the smallest difference in {metric} that would show four times in five"
+    text += f" is about {least}."
+    if _finite(verdict.get("rows_needed")):
+        text += f" About {number(verdict['rows_needed'], 0)} questions would settle it."
+    return text
+
+
+def comparison_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the comparisons as text; without any, the verdict's own. A difference above 0 favors tuned."""
+    verdict = report.get("verdict")
+    found = report.get("comparisons") or ([{**verdict, "against": verdict.get("baseline")}] if verdict else [])
+    return [
+        {
+            "metric": row.get("metric") or "-",
+            "against": row.get("against") or "-",
+            "difference": _signed(row.get("difference")),
+            "interval": interval(row, signed=True) or "-",
+            "p": _chance(row.get("p_value")),
+            "mcnemar": _chance(row.get("mcnemar")),
+            "least": number(row.get("minimum_effect")),
+            "rows": number(row.get("rows"), 0),
+            "reading": _reading(row),
+        }
+        for row in found
+    ]
+
+
+def _reading(row: Mapping[str, Any]) -> str:
+    ends = _numbers([row.get("low"), row.get("high")])
+    if len(ends) < 2:
+        return "-"
+    return "tuned better" if ends[0] > 0 else "tuned worse" if ends[1] < 0 else "not told apart"
+
+
+def _contenders(report: Mapping[str, Any]) -> dict[str, Any]:
+    who: dict[str, Any] = report.get("contenders") or {}
+    decides = report.get("decides")
+    metrics = list(dict.fromkeys(name for one in who.values() for name in one.get("metrics") or {}))
+    metrics.sort(key=lambda name: name != decides)  # the one that decides comes first
+    rows = []
+    for name, one in who.items():
+        seconds = one.get("seconds_per_answer") or {}
+        rows.append(
+            {
+                "name": name,
+                "about": ABOUT.get(name, ""),
+                "cells": [
+                    {"value": number(found.get("value")), "interval": interval(found), "metric": metric}
+                    for metric in metrics
+                    for found in [_metric(one, metric)]
+                ],
+                "median": duration(seconds.get("median")),
+                "p95": duration(seconds.get("p95")),
+                "prompt": number(one.get("prompt_tokens"), 0),
+                "completion": number(one.get("completion_tokens"), 0),
+                "ended": _percent(one.get("ended")),
+                "remarks": [str(remark) for remark in one.get("remarks") or ()],
+            }
+        )
+    return {"metrics": metrics, "entries": rows, "decides": decides, "lower": LOWER}
+
+
+def _examples(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    shown = report.get("examples") or {}
+    return [
+        {"side": side, "title": title, "entries": [_example(row) for row in shown.get(side) or ()]}
+        for side, title in (("won", "Where tuning won"), ("lost", "Where tuning lost"))
+    ]
+
+
+def _example(row: Mapping[str, Any]) -> dict[str, Any]:
+    replies, scores = row.get("replies") or {}, row.get("scores") or {}
+    return {
+        "question": str(row.get("question") or ""),
+        "source": row.get("source") or "",
+        "targets": [str(target) for target in row.get("targets") or ()],
+        "replies": [
+            {"name": name, "text": str(replies[name] or ""), "score": number(scores.get(name))}
+            for name in sorted(replies, key=lambda name: name != "tuned")
+        ],
+        "difference": _signed(row.get("difference")),
+    }
+
+
+def _label(row: Mapping[str, Any]) -> dict[str, str]:
+    shares = {key: number(row.get(key)) for key in ("precision", "recall", "f1")}
+    return {"label": str(row.get("label")), **shares, "rows": number(row.get("rows"), 0)}
+
+
+def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    base, seconds, data = (report.get(key) or {} for key in ("base", "seconds", "data"))
+    facts = [
+        ("Run", report.get("run")),
+        ("Base model", base.get("name")),
+        ("Made", _moment(report.get("created"))),
+        ("Took", duration(seconds.get("total"))),
+        ("Training", duration(seconds.get("training"))),
+        ("Evaluation", duration(seconds.get("evaluation"))),
+        ("Decided by", report.get("decides")),
+        ("Test questions", number(data.get("questions"), 0)),
+    ]
+    return [(key, str(value)) for key, value in facts if value and value != "-"]
+
+
+def _training(report: Mapping[str, Any]) -> dict[str, Any]:
+    training = report.get("training") or {}
+    counts = ("steps", "best_step", "rows", "tokens", "trained_tokens", "tokens_per_second", "seconds")
+    facts = [(key.replace("_", " "), number(training.get(key), 0)) for key in counts]
+    ends = _numbers(training.get("loss"))
+    facts.append(("loss", f"{number(ends[0])} to {number(ends[-1])}" if ends else "-"))
+    return {
+        "curve": training.get("curve") or "",
+        "facts": [(key, value) for key, value in facts if value != "-"],
+        "plan": _pairs(training.get("plan")),
+    }
+
+
+def _data(report: Mapping[str, Any]) -> dict[str, Any]:
+    data = report.get("data") or {}
+    facts = [
+        ("read as", str(data.get("shape") or "-")),
+        *((f"{side} rows", number(count, 0)) for side, count in (data.get("rows") or {}).items()),
+        ("questions judged on", number(data.get("questions"), 0)),
+        ("tokens", number(data.get("tokens"), 0)),
+        ("trained tokens", number(data.get("trained_tokens"), 0)),
+        ("longest row allowed (tokens)", number(data.get("longest"), 0)),
+    ]
+    return {
+        "facts": [(key, value) for key, value in facts if value != "-"],
+        "files": _pairs(data.get("files")),
+        "notes": [str(note) for note in data.get("notes") or ()],
+        "instruction": str(data.get("instruction") or ""),
+    }
+
+
+def _figures(report: Mapping[str, Any]) -> dict[str, Markup]:
+    """Return the SVG of each figure, empty where there are no numbers for it."""
+    training, data = report.get("training") or {}, report.get("data") or {}
+    history, verdict = training.get("history") or {}, report.get("verdict") or {}
+    train, validation = _points(history.get("train")), _points(history.get("validation"))
+    decides = str(report.get("decides") or verdict.get("metric") or "")
+    dots = [
+        (name, float(found["value"]), float(found["low"]), float(found["high"]))
+        for name, one in (report.get("contenders") or {}).items()
+        for found in [_metric(one, decides)]
+        if all(_finite(found.get(key)) for key in ("value", "low", "high"))
+    ]
+    lengths, gains = _numbers(data.get("lengths")), _numbers(report.get("differences"))
+    longest = data.get("longest") if _finite(data.get("longest")) else None
+    baseline = str(verdict.get("baseline") or "the baseline")
+    drawn: dict[str, Callable[[], str]] = {}
+    if train or validation:
+        drawn["loss"] = lambda: plots.loss_curves(train, validation, best_step=training.get("best_step"))
+    if dots:
+        better = f"{decides} ({'lower' if decides in LOWER else 'higher'} is better)"
+        drawn["contenders"] = lambda: plots.contenders(better, dots)
+    if lengths:
+        drawn["lengths"] = lambda: plots.lengths(lengths, longest=longest)
+    if gains:
+        drawn["differences"] = lambda: plots.differences(decides, baseline, gains)
+    every = ("loss", "contenders", "lengths", "differences")
+    return {name: Markup(drawn[name]() if name in drawn else "") for name in every}
+
+
+def _pairs(mapping: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    return [(key, _plain(value)) for key, value in (mapping or {}).items()]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _metric(figures: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return (figures.get("metrics") or {}).get(name) or {}
+
+
+def _points(pairs: Sequence[Sequence[Any]] | None) -> list[plots.Point]:
+    return [(float(x), float(y)) for x, y in pairs or () if _finite(x) and _finite(y)]
+
+
+def _numbers(values: Sequence[Any] | None) -> list[float]:
+    return [float(value) for value in values or () if _finite(value)]
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _signed(value: Any) -> str:
+    text = number(value)
+    return text if text.startswith("-") else f"+{text}"
+
+
+def _percent(share: Any) -> str:
+    return f"{100 * share:.0f} %" if _finite(share) else "-"
+
+
+def _chance(p: Any) -> str:
+    return "< 0.001" if _finite(p) and p < 0.001 else number(p)
+
+
+def _moment(created: Any) -> str:
+    try:
+        return f"{datetime.fromtimestamp(created, UTC):%Y-%m-%d %H:%M} UTC"
+    except (TypeError, ValueError, OverflowError, OSError):
+        return "-"
+
+
+@cache
+def _template() -> Template:
+    surroundings = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return surroundings.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))

@@ -1,0 +1,255 @@
+"""The main job: from a data file to a tuned model and a verdict. The table of contents of the product."""
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+from whet.config.load import dump
+from whet.config.tree import Config
+from whet.data.preflight import render_all, reply_length
+from whet.engines.local import Local
+from whet.engines.open import open_model
+from whet.errors import DataError, Problem
+from whet.evals.evaluate import Answer, ask, row_losses, score
+from whet.evals.stats import mean_interval
+from whet.evals.verdict import judge
+from whet.models.adapt import switched_off
+from whet.models.load import device_of, load, quick_dtype
+from whet.models.policy import Policy
+from whet.models.source import BUILT_IN
+from whet.runs.run import Run, replace_whole
+from whet.train.plan import make
+from whet.train.prepare import Prepared, prepare
+from whet.train.stop import Stop
+from whet.train.train import DTYPES, Trained, train
+from whet.tune import compare
+from whet.tune.card import card
+from whet.tune.contenders import Contender, Questions, questions, untuned
+from whet.tune.page import page
+from whet.types import Progress, Reply, Sampling, Text
+
+
+def tune(config: Config, run: Run, show: Progress, stop: Stop, *, allow_drift: bool = False) -> dict[str, Any]:
+    """Carry out the whole job, or what is left of it, and return the report that it wrote.
+
+    Raises:
+        DataError: unusable rows, or nothing to judge on. And whatever `train` raises.
+    """
+    begun = time.time()
+    prepared = prepare(config, show)
+    for note in prepared.notes:
+        show.say(note)
+    _demand_test(config, prepared)
+    if isinstance(prepared.splits.test[0], Text):
+        return _tune_text(config, run, prepared, show, stop, begun, allow_drift)
+    max_tokens = config.eval.max_tokens or reply_length(prepared.train.rows)
+    asked = questions(config, prepared, max_tokens)
+    trained = _train_once(config, run, prepared, show, stop, allow_drift)
+    start = time.time()
+    answers, remarks = _ask_everyone(config, run, prepared, asked, max_tokens, show, stop)
+    report = _report(config, run, prepared, trained, begun, start)
+    report["data"]["questions"] = len(asked.prompts)
+    report["data"]["notes"] += asked.notes
+    _judge(report, answers, remarks, config, prepared)
+    _write(run, report)
+    return report
+
+
+def _demand_test(config: Config, prepared: Prepared) -> None:
+    if not prepared.splits.test:
+        where = str(config.data.test or config.data.train)
+        raise DataError([Problem(where, 0, "no row to judge on; give a file with --test, or raise data.shares")])
+    kinds = {type(row) for row in (*prepared.splits.test, *prepared.splits.train)}
+    if len(kinds) > 1:
+        raise DataError(
+            [Problem(str(config.data.test), 0, "raw text and conversations cannot be judged against each other")]
+        )
+
+
+def _train_once(config: Config, run: Run, prepared: Prepared, show: Progress, stop: Stop, allow_drift: bool) -> Trained:
+    """Return what training gave; a run that is resumed after its training does not train again."""
+    if (run.path / "trained.json").exists() and (run.path / "model").is_dir():
+        saved = run.read_json("trained.json")
+        return Trained(**{**saved, "loss": tuple(saved["loss"]), "validation": tuple(map(tuple, saved["validation"]))})
+    trained = train(config, run, prepared, show, stop, allow_drift=allow_drift)
+    run.write_json("trained.json", asdict(trained))
+    return trained
+
+
+def _ask_everyone(
+    config: Config,
+    run: Run,
+    prepared: Prepared,
+    asked: Questions,
+    max_tokens: int,
+    show: Progress,
+    stop: Stop,
+) -> tuple[dict[str, list[Answer]], dict[str, tuple[str, ...]]]:
+    """Return every contender's scored answers to the same questions."""
+    targets = [target for prompt in asked.prompts for target in prompt.targets]
+    scorers = compare.scorers_for(config.eval, targets, prepared.labels)
+    sampling = Sampling(max_tokens=max_tokens)
+    engine = open_model(str(run.path), config.model, show.say).engine  # as saved, so what is judged is what is served
+    answers: dict[str, list[Answer]] = {}
+    remarks: dict[str, tuple[str, ...]] = {}
+
+    def answer(contender: Contender) -> None:
+        show.begin(f"asking {contender.name}", len(asked.prompts))
+        file = run.path / "replies" / f"{contender.name}.jsonl"
+        replies: list[Reply] = ask(contender.engine, contender.prompts, sampling, _Stoppable(show, stop, run), file)
+        answers[contender.name] = score(asked.prompts, replies, scorers)
+        remarks[contender.name] = contender.remarks
+
+    base = engine if config.adapter.kind == "lora" else _base_engine(config, prepared, engine)
+    with switched_off(base.model):
+        for _, make_contender in untuned(config, prepared, asked, max_tokens):
+            answer(make_contender(base))
+    if "tuned" in config.eval.contenders:
+        answer(Contender("tuned", engine, asked.prompts))
+    return answers, remarks
+
+
+def _base_engine(config: Config, prepared: Prepared, tuned: Local) -> Local:
+    device = device_of(config.model.device)
+    dtype = DTYPES.get(config.model.dtype) or quick_dtype(device)
+    model = load(prepared.base.folder, dtype, device)
+    return Local(model, prepared.renderer, tuned.context, share=Policy(model).shares_prefix)
+
+
+class _Stoppable:
+    """Progress that also stops at the next answer when someone asked for it; answers so far are kept."""
+
+    def __init__(self, show: Progress, stop: Stop, run: Run) -> None:
+        self._show, self._stop, self._run = show, stop, run
+        self.say, self.begin = show.say, show.begin
+
+    def advance(self, amount: float = 1.0, note: str = "") -> None:
+        """Pass on, then stop if asked."""
+        self._show.advance(amount, note)
+        self._stop.check(str(self._run.path))
+
+
+def _judge(
+    report: dict[str, Any],
+    answers: dict[str, list[Answer]],
+    remarks: dict[str, tuple[str, ...]],
+    config: Config,
+    prepared: Prepared,
+) -> None:
+    """Add the figures, the comparisons, the verdict and the rows to look at."""
+    names = list(next(iter(answers.values()))[0].scores)
+    settings = config.eval
+    report["contenders"] = {
+        name: compare.figures(rows, prepared.labels, settings, config.seed, remarks[name])
+        for name, rows in answers.items()
+    }
+    report["decides"] = names[0]
+    if prepared.labels and "tuned" in answers:
+        report["labels"] = compare.label_table(answers["tuned"], prepared.labels)
+    if "tuned" not in answers or len(answers) < 2:
+        return
+    found = compare.verdict(answers, names[0], settings, config.seed)
+    report["verdict"] = asdict(found)
+    report["comparisons"] = compare.comparisons(answers, names, settings, config.seed)
+    report["examples"] = compare.side_by_side(answers, names[0], found.baseline)
+    ours, theirs = (compare.column(answers[name], names[0]) for name in ("tuned", found.baseline))
+    report["differences"] = [a - b for a, b in zip(ours, theirs, strict=True)]
+
+
+def _tune_text(
+    config: Config, run: Run, prepared: Prepared, show: Progress, stop: Stop, begun: float, allow_drift: bool
+) -> dict[str, Any]:
+    """Raw text has no questions: base and tuned model are compared by the log-loss of the same held-out passages."""
+    held_out = prepared.splits.test[: config.eval.limit]
+    rows = render_all(held_out, prepared.renderer, config.data, prepared.longest).rows
+    trained = _train_once(config, run, prepared, show, stop, allow_drift)
+    start = time.time()
+    engine = open_model(str(run.path), config.model, show.say).engine
+    base = engine if config.adapter.kind == "lora" else _base_engine(config, prepared, engine)
+    show.say(f"measuring the log-loss of {len(rows):,} held-out passages")
+    with switched_off(base.model):
+        before = row_losses(Policy(base.model), rows)
+    losses = {"zero_shot": before, "tuned": row_losses(Policy(engine.model), rows)}
+    report = _report(config, run, prepared, trained, begun, start)
+    report["data"]["questions"] = len(rows)
+    _judge_losses(report, losses, config)
+    _write(run, report)
+    return report
+
+
+def _judge_losses(report: dict[str, Any], losses: dict[str, list[float]], config: Config) -> None:
+    options: Any = {"resamples": config.eval.resamples, "confidence": config.eval.confidence, "seed": config.seed}
+    report["contenders"] = {
+        name: {"metrics": {"log_loss": asdict(mean_interval(values, **options))}, "remarks": []}
+        for name, values in losses.items()
+    }
+    tuned, base = ([-value for value in losses[name]] for name in ("tuned", "zero_shot"))
+    found = judge("negative log_loss", tuned, {"zero_shot": base}, **options)
+    report["decides"] = "log_loss"
+    report["verdict"] = asdict(found)
+
+
+def _report(
+    config: Config, run: Run, prepared: Prepared, trained: Trained, begun: float, asked: float
+) -> dict[str, Any]:
+    """Return everything about the run that is not a comparison."""
+    known = BUILT_IN.get(config.model.name)
+    plan = make(config, len(prepared.train.rows), prepared.hidden)
+    metrics, evals = list(run.read("metrics")), list(run.read("evals"))
+    return {
+        "run": str(run.path),
+        "created": run.read_json("run.json")["created"],
+        "seconds": {
+            "total": time.time() - begun,
+            "training": trained.seconds,
+            "evaluation": time.time() - asked,
+        },
+        "training": {
+            **trained.as_dict(),
+            "plan": plan.as_dict(),
+            "history": {
+                "train": [[entry["step"], entry["loss"]] for entry in metrics],
+                "validation": [[entry["step"], entry["loss"]] for entry in evals],
+            },
+        },
+        "data": {
+            "files": dict(prepared.digests),
+            "rows": {side: len(getattr(prepared.splits, side)) for side in ("train", "validation", "test")},
+            "tokens": prepared.train.tokens,
+            "trained_tokens": prepared.train.trained,
+            "longest": prepared.longest,
+            "lengths": [len(row.ids) for row in prepared.train.rows],
+            "notes": list(prepared.notes),
+            "instruction": prepared.instruction,
+            "shape": prepared.shape,
+        },
+        "base": {
+            "name": prepared.base.name,
+            "origin": prepared.base.origin,
+            "public_name": prepared.base.public_name,
+            "license": known.license if known else None,
+        },
+        "adapter": config.adapter.model_dump(),
+        "recipe": dump(config),
+        "environment": run.read_json("run.json")["environment"],
+        "lineage": run.read_json("fingerprint.json"),
+    }
+
+
+def _write(run: Run, report: dict[str, Any]) -> None:
+    run.write_json("report.json", report)
+    replace_whole(run.path / "report.html", page(report))
+    replace_whole(run.path / "README.md", card(report))
+
+
+def summary(report: dict[str, Any]) -> dict[str, Any]:
+    """Return the object that `--json` prints: the contract of the main job."""
+    found = report.get("verdict")
+    fields = ("status", "metric", "difference", "low", "high", "rows", "baseline", "sentence")
+    return {
+        "run": report["run"],
+        "model": f"{report['run']}/model",
+        "verdict": {name: found[name] for name in fields} if found else None,
+        "contenders": {name: figures["metrics"] for name, figures in report["contenders"].items()},
+        "seconds": round(report["seconds"]["total"], 1),
+    }
