@@ -85,7 +85,24 @@ def quiet() -> Quiet:
     return Quiet()
 
 
-NAMES = "ant bee cat dog elk fox gnu hen ibis jay kiwi lark mole newt owl pug".split()
+NAMES = [
+    "ant",
+    "bee",
+    "cat",
+    "dog",
+    "elk",
+    "fox",
+    "gnu",
+    "hen",
+    "ibis",
+    "jay",
+    "kiwi",
+    "lark",
+    "mole",
+    "newt",
+    "owl",
+    "pug",
+]
 
 
 def write_rows(path: Path, count: int = 60, seed: int = 0) -> Path:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROWS = [  # lowest first; a package may import only from rows above its own in this list
-    {"errors", "types", "plugins"},
+    {"errors", "types"},
+    {"plugins"},
     {"config"},
     {"data", "scorers", "runs"},
     {"models"},
@@ -19,7 +20,7 @@ ROWS = [  # lowest first; a package may import only from rows above its own in t
 ROW = {package: row for row, packages in enumerate(ROWS) for package in packages}
 ROOMS = {
     "peft": {"models/adapt.py"},
-    "transformers": {"models/load.py", "models/policy.py", "models/gguf.py", "engines/local.py"},
+    "transformers": {"models/load.py", "models/policy.py", "models/gguf.py", "models/cache.py"},
     "bm25s": {"engines/fewshot.py"},
     "matplotlib": {"tune/plots.py"},
     "typer": {"cli/main.py", "cli/data.py"},

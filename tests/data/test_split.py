@@ -15,7 +15,7 @@ def chat(asked: str, said: str = "yes", source: str = "f.jsonl:1", split=None) -
 
 
 def many(count: int) -> list[Chat]:
-    words = "cod eel gar ide koi ray tench perch roach bream pike trout".split()
+    words = ["cod", "eel", "gar", "ide", "koi", "ray", "tench", "perch", "roach", "bream", "pike", "trout"]
     return [
         chat(f"{words[n % 12]} {words[n // 12 % 12]} {words[n // 144 % 12]} number{n}", source=f"f.jsonl:{n + 1}")
         for n in range(count)
@@ -37,8 +37,9 @@ def test_no_row_moves_when_rows_are_added():
 
 def test_near_identical_questions_stay_on_one_side():
     asked = "How do I get my money back for the blue kettle that I bought from you last week"
-    rows = many(300) + [
-        chat(f"{asked}{end}", f"answer {n}") for n, end in enumerate(["", "?", " please", "!!", " now"])
+    rows = [
+        *many(300),
+        *[chat(f"{asked}{end}", f"answer {n}") for n, end in enumerate(["", "?", " please", "!!", " now"])],
     ]
     splits = part(rows, SHARES)
     sides = [
@@ -56,7 +57,7 @@ def test_groups_are_found_through_shared_boilerplate():
 
 
 def test_splits_that_the_user_names_are_honoured():
-    rows = many(50) + [chat("held out question", split="test"), chat("another one", split="validation")]
+    rows = [*many(50), chat("held out question", split="test"), chat("another one", split="validation")]
     splits = part(rows, SHARES)
     assert [row.messages[0].content for row in splits.test] == ["held out question"]
     assert [row.messages[0].content for row in splits.validation] == ["another one"]
@@ -70,7 +71,7 @@ def test_a_row_on_two_sides_is_an_error_that_names_both_places():
 
 def test_a_question_answered_otherwise_on_two_sides_is_told():
     notes = check_apart(Splits((chat("same", "a"),), (), (chat("same", "b"),)))
-    assert notes and "1 of 1 test questions" in notes[0]
+    assert "1 of 1 test questions" in notes[0]
 
 
 def test_a_draw_is_by_content_and_keeps_the_order():

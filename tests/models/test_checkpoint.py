@@ -68,7 +68,7 @@ def test_files_are_synced_before_the_rename_and_the_folder_after(tmp_path, monke
     fsync, rename = os.fsync, Path.rename
 
     def watched_sync(handle):
-        done.append(("fsync", Path(os.readlink(f"/proc/self/fd/{handle}")).name))
+        done.append(("fsync", Path(Path(f"/proc/self/fd/{handle}").readlink()).name))
         fsync(handle)
 
     def watched_rename(self, target):

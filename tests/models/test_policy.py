@@ -1,5 +1,7 @@
 """The quick ways give the loss and the gradients of the plain way, of transformers and of TRL."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from datasets import Dataset
@@ -7,8 +9,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from whet.config.tree import Adapter
 from whet.methods.sft import SFT
+from whet.models import batch as batches
 from whet.models.adapt import trainable
 from whet.models.batch import collate, cut, shared_start
+from whet.models.heads import Head
 from whet.models.load import load
 from whet.models.logprobs import chosen
 from whet.models.policy import Policy
@@ -37,6 +41,11 @@ def renderer_module(tiny):
     from whet.data.render import Renderer
 
     return Renderer(tiny)
+
+
+@pytest.fixture(autouse=True)
+def _sharing_pays_at_once(monkeypatch):
+    monkeypatch.setattr(batches, "PAYS", 1)
 
 
 def policy(tiny, adapter=LORA):
@@ -128,8 +137,12 @@ def test_chosen_logprobs_and_gradients_are_those_of_log_softmax():
     torch.manual_seed(0)
     hidden, targets = torch.randn(1100, 8), torch.randint(0, 50, (1100,))  # more than two chunks
     head = torch.nn.Linear(8, 50, bias=False)
+    ours = Head(SimpleNamespace(get_output_embeddings=lambda: head, config=None))
     ways = []
-    for way in (chosen, lambda h, head, t: head(h).log_softmax(-1).gather(1, t[:, None])[:, 0]):
+    for way in (
+        lambda h, _, t: chosen(h, ours, t),
+        lambda h, head, t: head(h).log_softmax(-1).gather(1, t[:, None])[:, 0],
+    ):
         state = hidden.clone().requires_grad_()
         head.zero_grad()
         said = way(state, head, targets)
@@ -153,7 +166,7 @@ def test_cutting_keeps_every_row_and_the_budget():
     assert all(len(group) * max(len(row.ids) for row in group) <= 100 for group in groups)
 
 
-def test_a_model_whose_logits_are_capped_is_trained_its_own_way(tiny, rows, tmp_path):
+def test_a_model_whose_logits_are_capped_keeps_its_cap(tiny, rows, tmp_path):
     from transformers import Gemma2Config, Gemma2ForCausalLM
 
     torch.manual_seed(0)
@@ -163,5 +176,6 @@ def test_a_model_whose_logits_are_capped_is_trained_its_own_way(tiny, rows, tmp_
     )  # fmt: skip
     Gemma2ForCausalLM(config).save_pretrained(tmp_path)
     made = policy(tmp_path, FULL)
-    assert not made.plain_head
+    assert made.plain_head
+    assert not made._head.plain
     assert_same(gradient(made, [collate(rows, share=made.shares_prefix)]), plain(made, rows))

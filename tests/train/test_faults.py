@@ -146,7 +146,7 @@ def test_ten_steps_are_five_and_a_stop_and_five(tiny, tmp_path, reference):
 
 
 def test_sigterm_saves_and_leaves_with_75(tiny, tmp_path, reference):
-    rows, expected, seconds = reference
+    rows, expected, _ = reference
     chosen = config(tiny, rows)
     run = begin(tmp_path / "run", chosen)
     process = launch(run, chosen)
@@ -214,9 +214,9 @@ def test_a_run_does_not_go_on_with_something_else(tiny, tmp_path, rows, monkeypa
         rows.write_text(rows.read_text().replace("ant!", "ANT!"))
     elif change == "template":
         file = base / "chat_template.jinja"
-        file.write_text(file.read_text().replace("\n", " \n", 1))
+        file.write_text(file.read_text().replace("<|im_end|>\n", "<|im_end|>"))
     elif change == "torch":
-        monkeypatch.setattr(torch, "__version__", "1.0")
+        monkeypatch.setattr(torch, "__version__", "2.99.0")
     else:
         chosen = config(base, rows, "optim.steps=4", change)
     with pytest.raises(DriftError, match=name):

@@ -7,15 +7,16 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache
 
 from whet.data.render import Renderer
 from whet.errors import UsageError
 from whet.models.adapt import causal
+from whet.models.cache import GrowingCache
+from whet.models.heads import Head
 from whet.models.logprobs import chosen
 from whet.types import Delta, Prompt, Reply, Sampling
 
-BUDGET = 6144  # tokens of keys and values a batch may grow to; larger batches gain no speed and cost memory
+BUDGET = 12_288  # tokens of keys and values a batch may grow to; larger batches gain no speed and cost memory
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ class Local:
         self.device = next(model.parameters()).device
         inner = causal(model)
         self._core: nn.Module = getattr(inner, str(inner.base_model_prefix))
-        self._head: nn.Module = inner.get_output_embeddings()  # type: ignore[operator]
+        self._head = Head(inner)
         self._inner = inner
 
     def prompt_ids(self, prompt: Prompt) -> list[int]:
@@ -105,7 +106,7 @@ class Local:
     def _read(self, prompts: list[list[int]]) -> "_State":
         """Return the cache after the prompts, which are padded on the left between a shared start and their rest."""
         shared = _common(prompts) if self._share and len(prompts) > 1 else 0
-        cache = DynamicCache()
+        cache = GrowingCache()
         if shared >= 8:
             prefix = torch.tensor([prompts[0][:shared]], device=self.device)
             self._core(input_ids=prefix, past_key_values=cache, use_cache=True)
@@ -148,20 +149,17 @@ class Local:
             )
             hidden = torch.cat([hidden, out.last_hidden_state], 1)
             state.cache.crop(1 - width)  # as many as were fed
-        said = self._chosen(hidden.flatten(0, 1), tokens.flatten()).view(len(rows), width)
+        said = chosen(hidden.flatten(0, 1), self._head, tokens.flatten()).view(len(rows), width)
         for at, row in enumerate(rows):
             if number < len(row.targets):
                 row.losses.append(-float(said[at, : len(targets[at])].mean()))
-
-    def _chosen(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        return chosen(hidden, self._head, targets)
 
     def _say(self, rows: list[Row], state: "_State", sampling: Sampling) -> None:
         generator = torch.Generator().manual_seed(sampling.seed)
         active = list(range(len(rows)))
         hidden = state.last
         while active:
-            drawn = _draw(self._head(hidden).float(), sampling, generator)
+            drawn = _draw(self._head(hidden), sampling, generator)
             going = []
             for at, token in enumerate(drawn.tolist()):
                 row = rows[active[at]]
@@ -199,7 +197,7 @@ class Local:
             hidden = state.last
             room = min(sampling.max_tokens, self.context - len(row.ids))
             for number in range(room):
-                token = _draw(self._head(hidden).float(), sampling, generator)
+                token = _draw(self._head(hidden), sampling, generator)
                 if int(token) in self.renderer.stops:
                     row.finish = "stop"
                     break
@@ -224,7 +222,7 @@ class Local:
 class _State:
     """What the model remembers of a batch. Shapes: mask (B, seen), lengths (B,) real tokens, last (B, H)."""
 
-    cache: DynamicCache
+    cache: GrowingCache
     mask: Tensor
     lengths: Tensor
     last: Tensor

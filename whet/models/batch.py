@@ -8,7 +8,8 @@ from torch import Tensor
 
 from whet.types import Tokens
 
-PAYS = 256  # tokens that a shared prefix must save: its own small products cost about that much (docs/log.md)
+OVERHEAD = 96  # what starting a pass over the layers costs, in tokens' worth of time on two cores (docs/log.md)
+PAYS = 128  # tokens that a shared prefix must save, as it is a pass of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +63,32 @@ def shared_start(rows: Sequence[Tokens]) -> int:
     same = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     trains = min(next((at for at, weight in enumerate(row.weights) if weight > 0), len(row.ids)) for row in rows)
     length = min(same, trains - 1, min(len(row.ids) for row in rows) - 1)
-    return length if length > 0 and length * (len(rows) - 1) >= PAYS else 0
+    return length if pays(length, len(rows)) else 0
 
 
-def cut(rows: Sequence[Tokens], tokens: int, *, share: bool = True, overhead: int = 64) -> list[list[Tokens]]:
+def pays(length: int, rows: int) -> bool:
+    """Say whether computing a start of `length` tokens once is quicker than computing it in every row."""
+    return length > 0 and length * (rows - 1) >= PAYS
+
+
+def cut(rows: Sequence[Tokens], tokens: int, *, share: bool = True) -> list[list[Tokens]]:
     """Return the rows of one step in groups of like length, at the least cost of padding and of starting a batch.
 
-    A group holds at most `tokens` padded tokens, or is a single longer row. `overhead` is what starting a batch
-    costs, in tokens' worth of time.
+    A group holds at most `tokens` padded tokens, or is a single longer row.
     """
     ordered = sorted(rows, key=lambda row: (len(row.ids), row.ids))
     start = shared_start(ordered) if share else 0
-    widths = [len(row.ids) - start for row in ordered]
     best = [0.0] + [float("inf")] * len(ordered)  # best[j]: least cost of the first j rows
     came = [0] * (len(ordered) + 1)
     for end in range(1, len(ordered) + 1):
         for first in range(end - 1, -1, -1):
-            size = start + (end - first) * widths[end - 1]
-            if size > tokens and end - first > 1:
+            count, longest = end - first, len(ordered[end - 1].ids)
+            shared = start if pays(start, count) else 0
+            if shared + count * (longest - shared) > tokens and count > 1:
                 break
-            if best[first] + size + overhead < best[end]:
-                best[end], came[end] = best[first] + size + overhead, first
+            cost = best[first] + shared + count * (longest - shared) + OVERHEAD * (2 if shared else 1)
+            if cost < best[end]:
+                best[end], came[end] = cost, first
     groups = []
     end = len(ordered)
     while end:

@@ -70,7 +70,7 @@ def save(run: Path, checkpoint: Checkpoint, *, keep: int = 2, protect: int | Non
                 name: {"size": len(blob), "sha256": hashlib.sha256(blob).hexdigest()} for name, blob in blobs.items()
             }
             manifest = {"format": FORMAT, "step": checkpoint.step, "world_size": 1, "files": files}
-            _write(staging / "manifest.json", json.dumps(manifest, indent=1).encode())
+            _write(staging / "manifest.json", json.dumps({**manifest, "sha256": _digest(manifest)}, indent=1).encode())
             _sync(staging)
             if target.exists():
                 shutil.rmtree(target)
@@ -85,6 +85,10 @@ def save(run: Path, checkpoint: Checkpoint, *, keep: int = 2, protect: int | Non
         _sync(parent)
     _prune(parent, keep, protect)
     return target
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _write(path: Path, blob: bytes) -> None:
@@ -148,10 +152,12 @@ def read(folder: Path) -> Checkpoint:
     """
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        if _digest({key: value for key, value in manifest.items() if key != "sha256"}) != manifest["sha256"]:
+            raise ValueError("changed")
         files: Mapping[str, Mapping[str, Any]] = manifest["files"]
         if manifest["format"] != FORMAT:
             raise RunError(f"{folder}: checkpoint format {manifest['format']}, but this version reads {FORMAT}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, RunError):
             raise
         raise RunError(f"{folder / 'manifest.json'}: missing or damaged") from None

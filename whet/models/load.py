@@ -106,7 +106,6 @@ def load(folder: Path, dtype: torch.dtype, device: torch.device) -> nn.Module:
             dtype=dtype,
             trust_remote_code=False,
             use_safetensors=True,
-            attn_implementation="sdpa",
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:

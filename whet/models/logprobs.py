@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from whet.models.heads import Head
+
 CHUNK = 512  # rows of logits held at a time: 512 x 49,152 float32 is 96 MiB
 
 
@@ -48,18 +50,16 @@ class _ChosenLogprobs(torch.autograd.Function):
         return to_hidden, to_weight, None
 
 
-def chosen(hidden: Tensor, head: nn.Module, targets: Tensor) -> Tensor:
+def chosen(hidden: Tensor, head: Head, targets: Tensor) -> Tensor:
     """Return the log-probability that `head` gives each target.
 
     Shapes: hidden (N, H), targets (N,); result (N,) float32.
     Units: nats.
     """
-    weight = head.weight
-    assert isinstance(weight, Tensor)
-    if getattr(head, "bias", None) is None and type(head) is nn.Linear:
+    if head.plain:
+        weight = head.linear.weight
+        assert isinstance(weight, Tensor)
         return _ChosenLogprobs.apply(hidden.to(weight.dtype), weight, targets)  # type: ignore[no-any-return,no-untyped-call]
-    parts = [
-        -nn.functional.cross_entropy(head(h).float(), t, reduction="none")
-        for h, t in zip(torch.split(hidden, CHUNK), torch.split(targets, CHUNK), strict=True)
-    ]
+    pieces = zip(torch.split(hidden, CHUNK), torch.split(targets, CHUNK), strict=True)
+    parts = [-nn.functional.cross_entropy(head(states), wanted, reduction="none") for states, wanted in pieces]
     return torch.cat(parts) if parts else hidden.new_zeros(0, dtype=torch.float32)

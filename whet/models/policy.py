@@ -10,6 +10,7 @@ from transformers import DynamicCache
 from whet.config.tree import Adapter
 from whet.models.adapt import attach, causal
 from whet.models.batch import Batch
+from whet.models.heads import Head
 from whet.models.logprobs import chosen
 
 
@@ -35,7 +36,7 @@ class Policy:
         inner = causal(model)
         self._inner = inner
         self._core: nn.Module = getattr(inner, str(inner.base_model_prefix))
-        self._head: nn.Module = inner.get_output_embeddings()  # type: ignore[operator]
+        self._head = Head(inner)
         self.plain_head, self.shares_prefix = True, True
         self.plain_head = self._agrees(prefix=0)
         self.shares_prefix = self.plain_head and self._agrees(prefix=4)

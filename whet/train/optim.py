@@ -23,7 +23,7 @@ def default_lr(kind: Literal["lora", "full"], hidden: int) -> float:
 
 def default_epochs(rows: int) -> float:
     """Return the passes over the data: few rows are seen more often, and early stopping guards against too often."""
-    for most, epochs in ((100, 8), (300, 5), (1000, 4), (5000, 3), (20_000, 2)):
+    for most, epochs in ((100, 6), (300, 4), (1000, 3), (10_000, 2)):
         if rows <= most:
             return float(epochs)
     return 1.0
@@ -31,7 +31,7 @@ def default_epochs(rows: int) -> float:
 
 def default_rows(rows: int) -> int:
     """Return the rows per optimizer step: enough steps to get somewhere, enough rows to know the way."""
-    return 8 if rows <= 1000 else 16 if rows <= 5000 else 32 if rows <= 50_000 else 64
+    return 8 if rows <= 1000 else 24 if rows <= 10_000 else 48
 
 
 def rate(step: int, total: int, peak: float, warmup: int, schedule: Literal["cosine", "linear", "constant"]) -> float:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -16,6 +16,7 @@ from whet.config.tree import Config
 from whet.errors import DriftError, RunError
 from whet.methods.sft import SFT
 from whet.models.adapt import parameter_counts, trainable
+from whet.models.batch import Batch
 from whet.models.checkpoint import Checkpoint, folder_of, newest, optimizer_tensors, restore_optimizer, save
 from whet.models.checkpoint import read as read_checkpoint
 from whet.models.export import write_model
@@ -92,55 +93,92 @@ def train(
     parameters = trainable(policy.model)
     optimizer = optim.build_optimizer(parameters, config.optim, plan.lr)
     journey = _resume(run, parameters, optimizer, show)
-    method = partial(SFT, per_step=plan.rows, tokens=plan.tokens, seed=config.seed, share=policy.shares_prefix)
-    sft = method(prepared.train.rows)
+    sft = SFT(prepared.train.rows, plan.rows, plan.tokens, config.seed, share=policy.shares_prefix)
     held_out = sft.batches(prepared.validation.rows) if prepared.validation else []
+    course = Course(config, run, plan, policy, parameters, optimizer, journey, sft, held_out)
     _announce(run, show, policy, plan, prepared)
+    course.go(show, stop)
+    return _finish(course, prepared, show)
 
-    def keep() -> None:
-        _save(run, journey, parameters, optimizer, config)
 
-    def validate() -> None:
-        loss = validation_loss(policy, sft, held_out)
-        run.log("evals", step=journey.step, loss=loss)
-        better = loss < journey.best
-        journey.best, journey.best_step = (loss, journey.step) if better else (journey.best, journey.best_step)
-        journey.worse = 0 if better else journey.worse + 1
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A run under way."""
 
-    if held_out and journey.step == 0:
-        validate()
-        keep()
-    divergence = Divergence(plan.lr)
-    show.begin("training", plan.steps)
-    show.advance(journey.step)
-    patient = journey.worse < config.eval.patience
-    if journey.step < plan.steps and patient:
-        rate = partial(optim.rate, total=plan.steps, peak=plan.lr, warmup=plan.warmup, schedule=config.optim.schedule)
-        batches = islice(sft.steps(journey.step), plan.steps - journey.step)
-        records = fit(
-            policy, sft, batches, optimizer, parameters, start=journey.step, rate=rate, clip=config.optim.clip
-        )
-        for record in _timed(records, journey):
-            run.log(
-                "metrics",
-                step=record.step,
-                loss=record.loss,
-                grad_norm=record.grad_norm,
-                lr=record.lr,
-                tokens=record.tokens,
-            )
+    config: Config
+    run: Run
+    plan: Plan
+    policy: Policy
+    parameters: dict[str, Any]
+    optimizer: torch.optim.Optimizer
+    journey: Journey
+    method: SFT
+    held_out: list[Batch]
+
+    def go(self, show: Progress, stop: Stop) -> None:
+        """Take the steps that are left; validate and save as planned; stop early or when asked."""
+        journey, plan = self.journey, self.plan
+        if self.held_out and math.isinf(journey.best):
+            self.validate()
+            self.save()
+        show.begin("training", plan.steps)
+        show.advance(journey.step)
+        if journey.worse >= self.config.eval.patience:
+            return
+        divergence = Divergence(plan.lr)
+        for record in _timed(self.records(), journey):
+            self.run.log("metrics", **asdict(record))
             divergence.see(record.step, record.loss)
             due = record.step == plan.steps or record.step % plan.validate_every == 0
-            if due and held_out:
-                validate()
+            if due and self.held_out:
+                self.validate()
             if due or record.step % plan.save_every == 0 or stop.asked:
-                keep()
+                self.save()
             show.advance(1, _note(record, journey))
-            stop.check(str(run.path))
-            if journey.worse >= config.eval.patience:
+            stop.check(str(self.run.path))
+            if journey.worse >= self.config.eval.patience:
                 show.say(f"stopped early at step {record.step}: {journey.worse} validations without a better loss")
-                break
-    return _finish(config, run, prepared, policy, parameters, journey, plan, show)
+                return
+
+    def records(self) -> Iterator[Record]:
+        """Yield one record per optimizer step that is left."""
+        plan, settings, done = self.plan, self.config.optim, self.journey.step
+        rate = partial(optim.rate, total=plan.steps, peak=plan.lr, warmup=plan.warmup, schedule=settings.schedule)
+        batches = islice(self.method.steps(done), plan.steps - done)
+        return fit(
+            self.policy,
+            self.method,
+            batches,
+            self.optimizer,
+            self.parameters,
+            start=done,
+            rate=rate,
+            clip=settings.clip,
+        )
+
+    def validate(self) -> None:
+        """Measure the validation loss and remember whether it is the best so far."""
+        journey = self.journey
+        loss = validation_loss(self.policy, self.method, self.held_out)
+        self.run.log("evals", step=journey.step, loss=loss)
+        if loss < journey.best:
+            journey.best, journey.best_step, journey.worse = loss, journey.step, 0
+        else:
+            journey.worse += 1
+
+    def save(self) -> None:
+        """Write a checkpoint of this moment."""
+        journey = self.journey
+        state = {name: getattr(journey, name) for name in Journey.__slots__}
+        state["best"] = None if math.isinf(journey.best) else journey.best
+        checkpoint = Checkpoint(
+            journey.step,
+            {name: p.detach().cpu().contiguous() for name, p in self.parameters.items()},
+            optimizer_tensors(self.optimizer, self.parameters),
+            torch.get_rng_state(),
+            state,
+        )
+        save(self.run.path, checkpoint, keep=self.config.save.keep, protect=journey.best_step)
 
 
 def _policy(config: Config, run: Run, prepared: Prepared) -> Policy:
@@ -208,12 +246,8 @@ def _resume(run: Run, parameters: dict[str, Any], optimizer: torch.optim.Optimiz
     _load_weights(parameters, checkpoint.weights)
     restore_optimizer(optimizer, parameters, checkpoint.optimizer)
     torch.set_rng_state(checkpoint.random)
-    journey = Journey(
-        **{
-            **checkpoint.state,
-            "best": checkpoint.state["best"] if checkpoint.state["best"] is not None else math.inf,
-        }
-    )
+    best = checkpoint.state["best"]
+    journey = Journey(**{**checkpoint.state, "step": checkpoint.step, "best": math.inf if best is None else best})
     for name in ("metrics", "evals"):
         run.forget_after(name, journey.step)
     if journey.step:
@@ -227,21 +261,6 @@ def _load_weights(parameters: dict[str, Any], weights: dict[str, Tensor]) -> Non
     with torch.no_grad():
         for name, value in weights.items():
             parameters[name].copy_(value)
-
-
-def _save(
-    run: Run, journey: Journey, parameters: dict[str, Any], optimizer: torch.optim.Optimizer, config: Config
-) -> None:
-    state = {name: getattr(journey, name) for name in Journey.__slots__}
-    state["best"] = None if math.isinf(journey.best) else journey.best
-    checkpoint = Checkpoint(
-        journey.step,
-        {name: p.detach().cpu().contiguous() for name, p in parameters.items()},
-        optimizer_tensors(optimizer, parameters),
-        torch.get_rng_state(),
-        state,
-    )
-    save(run.path, checkpoint, keep=config.save.keep, protect=journey.best_step)
 
 
 def _timed(records: Iterator[Record], journey: Journey) -> Iterator[Record]:
@@ -271,44 +290,33 @@ def _announce(run: Run, show: Progress, policy: Policy, plan: Plan, prepared: Pr
     run.log("events", event="plan", what=said, plan=plan.as_dict(), shares_prefix=policy.shares_prefix)
 
 
-def _finish(
-    config: Config,
-    run: Run,
-    prepared: Prepared,
-    policy: Policy,
-    parameters: dict[str, Any],
-    journey: Journey,
-    plan: Plan,
-    show: Progress,
-) -> Trained:
+def _finish(course: Course, prepared: Prepared, show: Progress) -> Trained:
+    """Put the best weights back, write the finished model and say what came of it."""
+    run, journey = course.run, course.journey
     best = journey.best_step if prepared.validation else journey.step
     if best != journey.step:
-        _load_weights(parameters, read_checkpoint(folder_of(run.path, best)).weights)
+        _load_weights(course.parameters, read_checkpoint(folder_of(run.path, best)).weights)
     losses = [entry["loss"] for entry in run.read("metrics")]
     validations = [(entry["step"], entry["loss"]) for entry in run.read("evals")]
-    curve = verdict_on_curve(validations, losses, journey.step < plan.steps)
+    curve = verdict_on_curve(validations, losses, journey.step < course.plan.steps)
     show.say(curve)
-    write_model(
-        policy.model.eval(),
-        run.path / "model",
-        prepared.base,
-        {
-            "kind": config.adapter.kind,
-            "template": prepared.renderer.digest,
-            "instruction": prepared.instruction,
-            "longest": prepared.longest,
-            "labels": list(prepared.labels),
-            "step": best,
-        },
-    )
+    about = {
+        "kind": course.config.adapter.kind,
+        "template": prepared.renderer.digest,
+        "instruction": prepared.instruction,
+        "longest": prepared.longest,
+        "labels": list(prepared.labels),
+        "step": best,
+    }
+    write_model(course.policy.model.eval(), run.path / "model", prepared.base, about)
     return Trained(
-        journey.step,
-        best,
-        len(prepared.train.rows),
-        journey.tokens,
-        journey.trained,
-        journey.seconds,
-        (losses[0], losses[-1]) if losses else (math.nan, math.nan),
-        tuple(validations),
-        curve,
+        steps=journey.step,
+        best_step=best,
+        rows=len(prepared.train.rows),
+        tokens=journey.tokens,
+        trained_tokens=journey.trained,
+        seconds=journey.seconds,
+        loss=(losses[0], losses[-1]) if losses else (math.nan, math.nan),
+        validation=tuple(validations),
+        curve=curve,
     )

@@ -1,0 +1,124 @@
+"""The command line: quick to answer, honest in its exit codes, never a traceback."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import write_rows
+
+RUN = [sys.executable, "-m", "whet"]
+
+
+def whet(*arguments, **options):
+    done = subprocess.run(
+        [*RUN, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120, **options
+    )
+    assert "Traceback" not in done.stderr + done.stdout
+    return done
+
+
+def test_help_is_quick_and_loads_no_torch():
+    code = (
+        "import sys; sys.argv = ['whet', '--help']\nfrom whet.__main__ import main\ntry: main()\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'transformers', 'pyarrow', 'matplotlib', 'numpy'} & set(sys.modules)\nassert not heavy, heavy"
+    )
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        times.append(time.perf_counter() - start)
+        assert done.returncode == 0, done.stderr
+        assert "tune" in done.stdout
+    assert min(times) < 1.5  # 0.4 s on an idle machine; this bound only tells a heavy import from none
+
+
+def test_import_whet_leaves_torch_alone():
+    code = "import whet, sys; whet.Chat; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_data_check_reports_and_never_loads_torch(tmp_path):
+    rows = write_rows(tmp_path / "rows.jsonl")
+    code = f"import sys; sys.argv = ['whet', 'data', 'check', {str(rows)!r}]\nfrom whet.__main__ import main\n"
+    code += "try: main()\nexcept SystemExit as end: assert not end.code\nassert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "60 rows" in done.stdout
+
+
+def test_data_show_marks_what_trains(tiny, tmp_path):
+    rows = write_rows(tmp_path / "rows.jsonl")
+    done = whet("data", "show", rows, "--row", "2", "--base", tiny, env={**os.environ, "FORCE_COLOR": "1"})
+    assert done.returncode == 0, done.stderr
+    assert "\x1b[1;4;32m" in done.stdout
+    assert "rows.jsonl:2" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["tune"], 2, "DATA"),
+        (["no-such-command"], 2, "no-such-command"),
+        (["tune", "missing.jsonl"], 1, "missing.jsonl"),
+        (["tune", "rows.jsonl", "optim.lrr=1"], 2, "did you mean lr"),
+        (["tune", "rows.jsonl", "optim.lr=-1"], 2, "optim.lr"),
+        (["tune", "rows.jsonl", "nonsense"], 2, "key=value"),
+        (["tune", "rows.jsonl", "--base", "no-such-model"], 1, "model.name"),
+        (["tune", "recipe.yaml"], 2, "recipe.yaml"),
+        (["train", "bad.yaml"], 2, "not valid YAML"),
+        (["tune", "."], 1, "folder"),
+        (["show", "nothing"], 1, "no run here"),
+        (["resume", "nothing"], 1, "no run here"),
+        (["export", "nothing", "--merged", "x"], 1, "no run here"),
+        (["chat", "nothing"], 1, "model.name"),
+        (["evaluate", "nothing", "rows.jsonl"], 1, "model.name"),
+        (["generate", "nothing", "--input", "missing.jsonl", "--output", "x"], 1, "missing.jsonl"),
+        (["data", "check", "missing.jsonl"], 1, "missing.jsonl"),
+        (["data", "check", "broken.jsonl"], 1, "broken.jsonl:3"),
+        (["data", "show", "rows.jsonl", "--row", "999", "--base", "x"], 2, "60 rows"),
+        (["tune", "rows.jsonl", "--out", "full"], 1, "not empty"),
+    ],
+)
+def test_what_a_user_can_cause_is_a_sentence_and_an_exit_code(tmp_path, arguments, code, says):
+    write_rows(tmp_path / "rows.jsonl")
+    (tmp_path / "bad.yaml").write_text("a: [")
+    (tmp_path / "broken.jsonl").write_text('{"prompt": "a", "completion": "b"}\n' * 2 + '{"prompt": \n')
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").touch()
+    before = sorted(path.name for path in tmp_path.iterdir())
+    done = whet(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert says.lower() in (done.stderr + done.stdout).lower()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "runs") == before
+
+
+def test_a_full_disk_is_exit_code_4(tiny, tmp_path):
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(place)], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("mounting a tmpfs needs root")
+    try:
+        rows = write_rows(tmp_path / "rows.jsonl")
+        done = whet("train", rows, "--out", place / "run", f"model.name={tiny}", "optim.steps=3")
+        assert done.returncode == 4, done.stderr
+        assert "free" in done.stderr
+        assert not list(place.glob("run/ckpt/.tmp-*"))
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_models_lists_the_embedded_default(tmp_path):
+    done = whet("models", "--json", env={**os.environ, "WHET_CACHE": str(tmp_path)})
+    names = [row["name"] for row in json.loads(done.stdout)]
+    assert "smollm2-135m" in names
+
+
+def test_the_resolved_recipe_can_be_seen(tmp_path):
+    rows = write_rows(tmp_path / "rows.jsonl")
+    done = whet("train", rows, "optim.lr=1e-4", "--show")
+    assert "lr: 0.0001" in done.stdout

@@ -1,0 +1,226 @@
+"""The main job on a tiny model: one command, a verdict, and everything the report needs."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import write_rows
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+from whet.evals.verdict import judge
+
+QUICK = ["model.dtype=float32", "adapter.r=4", "optim.lr=0.02", "optim.steps=30", "optim.rows=8", "eval.resamples=400"]
+
+
+def whet(*arguments, cwd=None, check=True, **options):
+    command = [sys.executable, "-m", "whet", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, timeout=300, **options)
+    assert not check or done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def tuned(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tuned")
+    rows = write_rows(folder / "rows.jsonl", 160)
+    done = whet("tune", rows, "--base", tiny, "--out", folder / "run", "--json", *QUICK, "eval.limit=20")
+    return folder / "run", json.loads(done.stdout.splitlines()[-1]), done
+
+
+def test_the_last_line_is_the_contract(tuned):
+    run, result, done = tuned
+    assert len(done.stdout.splitlines()) == 1
+    assert result["run"] == str(run)
+    assert set(result["verdict"]) >= {"status", "metric", "difference", "low", "high", "rows"}
+    assert result["verdict"]["status"] in ("better", "not_better", "cannot_tell")
+    assert set(result["contenders"]) == {"zero_shot", "few_shot", "tuned"}
+    for metrics in result["contenders"].values():
+        assert {"log_loss", result["verdict"]["metric"]} <= set(metrics)
+        for value in metrics.values():
+            assert value["low"] <= value["value"] <= value["high"]
+    assert result["seconds"] > 0
+
+
+def test_tuning_lowers_the_log_loss_of_unseen_answers(tuned):
+    contenders = tuned[1]["contenders"]
+    assert contenders["tuned"]["log_loss"]["high"] < contenders["zero_shot"]["log_loss"]["low"]
+
+
+def test_the_run_holds_everything(tuned):
+    run = tuned[0]
+    for name in ("report.html", "report.json", "README.md", "config.yaml", "model/adapter_model.safetensors"):
+        assert (run / name).stat().st_size > 0
+    report = json.loads((run / "report.json").read_text())
+    assert report["verdict"]["sentence"] in (run / "report.html").read_text().replace("&#39;", "'")
+    assert sum(report["data"]["rows"].values()) == 160
+    assert report["lineage"]["training rows"]
+
+
+def test_progress_goes_to_stderr(tuned):
+    assert "training:" in tuned[2].stderr
+    assert "tokens/s" in tuned[2].stderr
+
+
+def test_a_run_can_be_listed_shown_and_talked_to(tuned):
+    run = tuned[0]
+    assert json.loads(whet("runs", "--home", run.parent, "--json").stdout)[0]["status"] == "succeeded"
+    assert "log_loss" in whet("show", run).stdout
+    said = whet("chat", run, "--max-tokens", "8", input="1: say cat\n").stdout
+    assert said.strip()
+
+
+def test_generate_answers_a_file_in_order(tuned, tmp_path):
+    (tmp_path / "in.jsonl").write_text(
+        '{"prompt": "1: say cat"}\n{"messages": [{"role": "user", "content": "2: say dog"}]}\n'
+    )
+    whet(
+        "generate", tuned[0], "--input", tmp_path / "in.jsonl", "--output", tmp_path / "out.jsonl", "--max-tokens", "8"
+    )
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["messages"][0]["content"] for row in rows] == ["1: say cat", "2: say dog"]
+    assert all(row["messages"][-1]["role"] == "assistant" for row in rows)
+
+
+def test_evaluate_gives_intervals(tuned):
+    run = tuned[0]
+    done = whet("evaluate", run, run.parent / "rows.jsonl", "eval.limit=10", "eval.resamples=400", "--json")
+    metrics = json.loads(done.stdout)["metrics"]
+    assert metrics["log_loss"]["low"] <= metrics["log_loss"]["value"] <= metrics["log_loss"]["high"]
+
+
+def test_a_merged_export_loads_in_plain_transformers_with_the_same_logits(tuned, tiny, tmp_path):
+    whet("export", tuned[0], "--merged", tmp_path / "merged")
+    from peft import PeftModel
+
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)
+    base = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
+    adapted = PeftModel.from_pretrained(base, tuned[0] / "model")
+    ids = torch.randint(3, 250, (2, 20), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.allclose(plain(ids).logits, adapted(ids).logits, atol=1e-3)
+    assert "differ" in whet("export", tuned[0], "--merged", tmp_path / "again").stderr
+    assert whet("export", tuned[0], "--merged", tmp_path / "again", check=False).returncode == 1
+
+
+def test_an_export_that_answers_differently_fails_and_leaves_nothing(tuned, tiny, tmp_path, monkeypatch):
+    from whet.errors import ModelError
+    from whet.models import export
+
+    def wrong(model):
+        plain = merged(model)
+        next(plain.parameters()).data.mul_(1.5)
+        return plain
+
+    merged = export.merged
+    monkeypatch.setattr(export, "merged", wrong)
+    with pytest.raises(ModelError, match="nothing was exported"):
+        export.export_merged(tiny, tuned[0] / "model", tmp_path / "merged")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("moment", ["training:", "asking"])
+def test_sigterm_at_any_stage_exits_75_and_resume_finishes(tiny, tmp_path, moment):
+    rows = write_rows(tmp_path / "rows.jsonl", 160)
+    command = [
+        sys.executable,
+        "-m",
+        "whet",
+        "tune",
+        rows,
+        "--base",
+        tiny,
+        "--out",
+        tmp_path / "run",
+        *QUICK,
+        "optim.steps=200",
+    ]
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+    waited = tmp_path / "run" / ("metrics.jsonl" if moment == "training:" else "replies/zero_shot.jsonl")
+    until = time.monotonic() + 120
+    while not waited.exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGTERM)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 75, said
+    assert "whet resume" in said
+    done = whet("resume", tmp_path / "run", "--json")
+    assert json.loads(done.stdout)["verdict"]["rows"] > 0
+    assert whet("resume", tmp_path / "run", check=False).returncode == 2
+
+
+def test_full_weights_tune_labels_from_csv(tiny, tmp_path):
+    rng = np.random.default_rng(0)
+    with (tmp_path / "rows.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for number in range(120):
+            label = rng.choice(["up", "down"])
+            writer.writerow([f"{number} {rng.integers(0, 999)} {label * 2}", label])
+    options = ["adapter.kind=full", "optim.lr=0.003", *QUICK[3:]]
+    done = whet("tune", tmp_path / "rows.csv", "--base", tiny, "--out", tmp_path / "run", "--json", *options)
+    result = json.loads(done.stdout)
+    assert result["verdict"]["metric"] == "label"
+    assert "macro_f1" in result["contenders"]["tuned"]
+    state = load_file(tmp_path / "run/model/model.safetensors")
+    assert "model.embed_tokens.weight" in state
+    AutoModelForCausalLM.from_pretrained(tmp_path / "run/model")
+    report = json.loads((tmp_path / "run/report.json").read_text())
+    assert {row["label"] for row in report["labels"]} == {"up", "down"}
+
+
+def test_raw_text_is_judged_by_log_loss(tiny, tmp_path):
+    (tmp_path / "text.txt").write_text("\n\n".join(f"line {n} of the song " * 20 for n in range(60)))
+    done = whet(
+        "tune",
+        tmp_path / "text.txt",
+        "--base",
+        tiny,
+        "--out",
+        tmp_path / "run",
+        "--json",
+        *QUICK,
+        "data.overlong=split",
+    )
+    result = json.loads(done.stdout)
+    assert result["verdict"]["metric"] == "negative log_loss"
+    assert set(result["contenders"]) == {"zero_shot", "tuned"}
+
+
+def test_the_same_model_under_two_names_is_hardly_ever_called_better():
+    """An A/A comparison: each name's score on a question is a draw from the same distribution."""
+    rng = np.random.default_rng(0)
+    wins = 0
+    for _ in range(200):
+        level = rng.beta(1, 2, 60)
+        one, other = (np.clip(level + rng.normal(0, 0.1, 60), 0, 1) for _ in range(2))
+        wins += judge("f1", one.tolist(), {"same": other.tolist()}, resamples=400).status == "better"
+    assert wins <= 10
+
+
+def test_resuming_needs_the_folder_of_a_run(tmp_path):
+    done = whet("resume", tmp_path, check=False)
+    assert done.returncode == 1
+    assert "no run here" in done.stderr
+
+
+def test_a_recipe_is_found_wherever_the_command_is_given(tiny, tmp_path):
+    write_rows(tmp_path / "rows.jsonl", 40)
+    (tmp_path / "recipe.yaml").write_text(
+        f"model: {{name: {tiny}}}\ndata: {{train: rows.jsonl}}\noptim: {{steps: 2}}\n"
+    )
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    done = whet("train", tmp_path / "recipe.yaml", "--json", cwd=elsewhere)
+    result = json.loads(done.stdout)
+    assert (Path(elsewhere) / result["model"] / "adapter_model.safetensors").exists()
+    assert result["steps"] == 2
