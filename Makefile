@@ -33,7 +33,7 @@ test: $(VENV)/dev.ok
 	@echo "==> fetching the embedded base model if it is not in the cache"
 	@$(BIN)/python -c "import sys; from whet.models.source import resolve; resolve('smollm2-135m', lambda t: print(t, file=sys.stderr))"
 	@echo "==> running the tests"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/dev.ok
 	@$(BIN)/ruff format --check whet tests bench

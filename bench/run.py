@@ -29,7 +29,7 @@ from whet.models.load import load, quick_dtype
 from whet.models.policy import Policy
 from whet.models.source import resolve
 from whet.runs.lineage import environment
-from whet.train.fit import fit
+from whet.train.fit import Pace, fit
 from whet.train.optim import build_optimizer
 
 CPU = torch.device("cpu")
@@ -57,7 +57,7 @@ def with_whet(folder: Path, rows: list, steps: int, dtype: torch.dtype) -> tuple
     method = SFT(rows, PER_STEP, 4096, 0, share=policy.shares_prefix)
     made = (method.batches(rows[at : at + PER_STEP]) for at in range(0, steps * PER_STEP, PER_STEP))
     losses, tokens, start = [], 0, time.perf_counter()
-    for record in fit(policy, method, made, optimizer, parameters, start=0, rate=lambda _: 2e-4, clip=1.0):
+    for record in fit(policy, method, made, optimizer, parameters, Pace(0, lambda _: 2e-4, 1.0)):
         if record.step == 1:  # the first step warms up
             start, tokens = time.perf_counter(), 0
             losses.append(record.loss)

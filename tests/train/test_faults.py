@@ -160,6 +160,33 @@ def test_sigterm_saves_and_leaves_with_75(tiny, tmp_path, reference):
     assert outcome(run) == expected
 
 
+def test_a_stop_in_the_middle_of_a_step_gives_the_step_up_and_takes_it_again(tiny, tmp_path, reference):
+    rows, expected, _ = reference
+    chosen = config(tiny, rows)
+    run = begin(tmp_path / "run", chosen)
+
+    class InsideStepSeven(Stop):
+        seen = 0
+
+        @property
+        def asked(self):
+            self.seen += 1
+            return self.seen == 40
+
+        @asked.setter
+        def asked(self, value): ...
+
+        def check(self, run: str) -> None:
+            if self.seen == 40:
+                raise Interrupted("enough")
+
+    with pytest.raises(Interrupted):
+        go(run, chosen, InsideStepSeven())
+    assert 0 < len(list(run.read("metrics"))) < STEPS
+    go(run, chosen)
+    assert outcome(run) == expected
+
+
 def test_a_damaged_checkpoint_costs_steps_and_nothing_else(tiny, tmp_path, reference):
     rows, expected, _ = reference
     chosen = config(tiny, rows)

@@ -49,7 +49,7 @@ def longest_row(data: Data, context: int) -> int:
 
 def with_instruction(example: Example, instruction: str | None) -> Example:
     """Return the example with a system message, unless it is raw text or has one."""
-    if instruction is None or not isinstance(example, Chat) or example.messages[0].role == "system":
+    if not instruction or not isinstance(example, Chat) or example.messages[0].role == "system":
         return example
     from_us = type(example.messages[0])("system", instruction)
     return replace(example, messages=(from_us, *example.messages))

@@ -1,7 +1,7 @@
 """A local model that answers: batches of like length, a shared start computed once, rows leaving as they end."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -43,6 +43,7 @@ class Local:
     def __init__(self, model: nn.Module, renderer: Renderer, context: int, *, share: bool = True) -> None:
         self.renderer, self.context, self._share = renderer, context, share
         self.model = model
+        self.between: Callable[[], None] = lambda: None  # called before every pass over the model; may raise
         self.device = next(model.parameters()).device
         inner = causal(model)
         self._core: nn.Module = getattr(inner, str(inner.base_model_prefix))
@@ -105,6 +106,7 @@ class Local:
 
     def _read(self, prompts: list[list[int]]) -> "_State":
         """Return the cache after the prompts, which are padded on the left between a shared start and their rest."""
+        self.between()
         shared = _common(prompts) if self._share and len(prompts) > 1 else 0
         cache = GrowingCache()
         if shared >= 8:
@@ -159,6 +161,7 @@ class Local:
         active = list(range(len(rows)))
         hidden = state.last
         while active:
+            self.between()
             drawn = _draw(self._head(hidden), sampling, generator)
             going = []
             for at, token in enumerate(drawn.tolist()):

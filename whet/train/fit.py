@@ -25,54 +25,69 @@ class Record:
     trained: float
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How the steps are taken: steps done before, learning rate by step, largest norm of the gradient.
+
+    `between` is called before each micro-batch with its place in the step.
+    """
+
+    start: int
+    rate: Callable[[int], float]
+    clip: float
+    between: Callable[[int], None] = lambda _: None
+
+
 def fit(
     policy: Policy,
     method: Method,
     steps: Iterable[list[Batch]],
     optimizer: torch.optim.Optimizer,
     parameters: Mapping[str, nn.Parameter],
-    *,
-    start: int,
-    rate: Callable[[int], float],
-    clip: float,
+    pace: Pace,
 ) -> Iterator[Record]:
     """Take one optimizer step per list of micro-batches and yield what happened.
 
     A loss is a sum; it is divided here, once, by the count of trained tokens of the whole step. How a step is cut
-    into micro-batches therefore never changes its gradient.
+    into micro-batches therefore never changes its gradient. What `pace.between` raises leaves the weights of the step
+    before.
 
     Raises:
         TrainingError: the loss or the gradient is not finite. The weights are then still those of the step before.
     """
     policy.model.train()
-    for number, batches in enumerate(steps, start + 1):
+    for number, batches in enumerate(steps, pace.start + 1):
         count = sum(batch.count for batch in batches)
         total = 0.0
-        for batch in batches:
+        for place, batch in enumerate(batches):
+            pace.between(place)
             loss = method.loss(policy(batch), batch)
             (loss.total / count).backward()  # type: ignore[no-untyped-call]
             total += float(loss.total.detach())
-        norm = float(nn.utils.clip_grad_norm_(list(parameters.values()), clip))
+        norm = float(nn.utils.clip_grad_norm_(list(parameters.values()), pace.clip))
         if not (math.isfinite(total) and math.isfinite(norm)):
             optimizer.zero_grad()
             raise TrainingError(
                 f"step {number}: the {'loss' if not math.isfinite(total) else 'gradient'} is not finite; the last "
-                f"checkpoint is kept. Lower optim.lr (it was {rate(number):.2g}), or use model.dtype=float32"
+                f"checkpoint is kept. Lower optim.lr (it was {pace.rate(number):.2g}), or use model.dtype=float32"
             )
         for group in optimizer.param_groups:
-            group["lr"] = rate(number)
+            group["lr"] = pace.rate(number)
         optimizer.step()
         optimizer.zero_grad()
         tokens = sum(int(batch.lengths.sum()) + len(batch.prefix) * len(batch.lengths) for batch in batches)
-        yield Record(number, total / count, norm, rate(number), tokens, count)
+        yield Record(number, total / count, norm, pace.rate(number), tokens, count)
 
 
 @torch.no_grad()
-def validation_loss(policy: Policy, method: Method, batches: Iterable[Batch]) -> float:
+def validation_loss(
+    policy: Policy, method: Method, batches: Iterable[Batch], between: Callable[[], None] = lambda: None
+) -> float:
     """Return the loss over all batches, in nats a trained token, and leave the model training."""
     policy.model.eval()
     total = count = 0.0
     for batch in batches:
+        between()
         total += float(method.loss(policy(batch), batch).total)
         count += batch.count
     policy.model.train()

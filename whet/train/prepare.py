@@ -96,7 +96,7 @@ def prepare(config: Config, show: Progress) -> Prepared:
         splits,
         dataset.shape,
         dataset.labels,
-        instruction,
+        shared_instruction(splits.train),
         train,
         validation,
         (*splits.notes, *notes),
@@ -151,6 +151,13 @@ def read_sides(config: Config) -> tuple[Dataset, Splits, dict[str, str], list[st
     labels = tuple(sorted({e.label for side in sides.values() for e in side if isinstance(e, Chat) and e.label}))
     digests = {path: digest for one in read_files.values() for path, digest in one.digests.items()}
     return replace(main, labels=labels), splits, digests, notes
+
+
+def shared_instruction(examples: Sequence[Example]) -> str | None:
+    """Return the system message that every row begins with, if it is one and the same: serving will send it too."""
+    first = [row.messages[0] for row in examples if isinstance(row, Chat)]
+    openings = {message.content if message.role == "system" else None for message in first}
+    return openings.pop() if len(openings) == 1 else None
 
 
 def _instructed(examples: Sequence[Example], instruction: str | None) -> tuple[Example, ...]:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -24,7 +24,7 @@ from whet.models.load import device_of, load, quick_dtype
 from whet.models.policy import Policy
 from whet.runs.run import Run
 from whet.train import optim
-from whet.train.fit import Record, fit, validation_loss
+from whet.train.fit import Pace, Record, fit, validation_loss
 from whet.train.plan import Plan, make
 from whet.train.prepare import Prepared
 from whet.train.stop import Stop
@@ -95,9 +95,9 @@ def train(
     journey = _resume(run, parameters, optimizer, show)
     sft = SFT(prepared.train.rows, plan.rows, plan.tokens, config.seed, share=policy.shares_prefix)
     held_out = sft.batches(prepared.validation.rows) if prepared.validation else []
-    course = Course(config, run, plan, policy, parameters, optimizer, journey, sft, held_out)
+    course = Course(config, run, plan, policy, parameters, optimizer, journey, sft, held_out, stop)
     _announce(run, show, policy, plan, prepared)
-    course.go(show, stop)
+    course.go(show)
     return _finish(course, prepared, show)
 
 
@@ -114,10 +114,12 @@ class Course:
     journey: Journey
     method: SFT
     held_out: list[Batch]
+    stop: Stop
+    random: list[torch.Tensor] = field(default_factory=list)  # the generator's state when the step under way began
 
-    def go(self, show: Progress, stop: Stop) -> None:
+    def go(self, show: Progress) -> None:
         """Take the steps that are left; validate and save as planned; stop early or when asked."""
-        journey, plan = self.journey, self.plan
+        journey, plan, stop = self.journey, self.plan, self.stop
         if self.held_out and math.isinf(journey.best):
             self.validate()
             self.save()
@@ -145,21 +147,26 @@ class Course:
         plan, settings, done = self.plan, self.config.optim, self.journey.step
         rate = partial(optim.rate, total=plan.steps, peak=plan.lr, warmup=plan.warmup, schedule=settings.schedule)
         batches = islice(self.method.steps(done), plan.steps - done)
-        return fit(
-            self.policy,
-            self.method,
-            batches,
-            self.optimizer,
-            self.parameters,
-            start=done,
-            rate=rate,
-            clip=settings.clip,
-        )
+        pace = Pace(done, rate, settings.clip, self.between)
+        return fit(self.policy, self.method, batches, self.optimizer, self.parameters, pace)
+
+    def between(self, place: int) -> None:
+        """Stop in the middle of a step if asked: the step is given up and will be taken again, from its start."""
+        if place == 0:
+            self.random[:] = [torch.get_rng_state()]
+        if self.stop.asked:
+            self.optimizer.zero_grad()
+            torch.set_rng_state(self.random[0])
+            self.save()
+            self.stop.check(str(self.run.path))
 
     def validate(self) -> None:
-        """Measure the validation loss and remember whether it is the best so far."""
+        """Measure the validation loss and remember whether it is the best so far.
+
+        A stop in here saves nothing: the checkpoint before it leads to the same place.
+        """
         journey = self.journey
-        loss = validation_loss(self.policy, self.method, self.held_out)
+        loss = validation_loss(self.policy, self.method, self.held_out, lambda: self.stop.check(str(self.run.path)))
         self.run.log("evals", step=journey.step, loss=loss)
         if loss < journey.best:
             journey.best, journey.best_step, journey.worse = loss, journey.step, 0
@@ -167,8 +174,10 @@ class Course:
             journey.worse += 1
 
     def save(self) -> None:
-        """Write a checkpoint of this moment."""
+        """Write a checkpoint of this moment, unless it is there."""
         journey = self.journey
+        if folder_of(self.run.path, journey.step).exists():
+            return
         state = {name: getattr(journey, name) for name in Journey.__slots__}
         state["best"] = None if math.isinf(journey.best) else journey.best
         checkpoint = Checkpoint(

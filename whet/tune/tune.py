@@ -90,17 +90,19 @@ def _ask_everyone(
     scorers = compare.scorers_for(config.eval, targets, prepared.labels)
     sampling = Sampling(max_tokens=max_tokens)
     engine = open_model(str(run.path), config.model, show.say).engine  # as saved, so what is judged is what is served
+    engine.between = lambda: stop.check(str(run.path))
     answers: dict[str, list[Answer]] = {}
     remarks: dict[str, tuple[str, ...]] = {}
 
     def answer(contender: Contender) -> None:
         show.begin(f"asking {contender.name}", len(asked.prompts))
         file = run.path / "replies" / f"{contender.name}.jsonl"
-        replies: list[Reply] = ask(contender.engine, contender.prompts, sampling, _Stoppable(show, stop, run), file)
+        replies: list[Reply] = ask(contender.engine, contender.prompts, sampling, show, file)
         answers[contender.name] = score(asked.prompts, replies, scorers)
         remarks[contender.name] = contender.remarks
 
     base = engine if config.adapter.kind == "lora" else _base_engine(config, prepared, engine)
+    base.between = engine.between
     with switched_off(base.model):
         for _, make_contender in untuned(config, prepared, asked, max_tokens):
             answer(make_contender(base))
@@ -114,19 +116,6 @@ def _base_engine(config: Config, prepared: Prepared, tuned: Local) -> Local:
     dtype = DTYPES.get(config.model.dtype) or quick_dtype(device)
     model = load(prepared.base.folder, dtype, device)
     return Local(model, prepared.renderer, tuned.context, share=Policy(model).shares_prefix)
-
-
-class _Stoppable:
-    """Progress that also stops at the next answer when someone asked for it; answers so far are kept."""
-
-    def __init__(self, show: Progress, stop: Stop, run: Run) -> None:
-        self._show, self._stop, self._run = show, stop, run
-        self.say, self.begin = show.say, show.begin
-
-    def advance(self, amount: float = 1.0, note: str = "") -> None:
-        """Pass on, then stop if asked."""
-        self._show.advance(amount, note)
-        self._stop.check(str(self._run.path))
 
 
 def _judge(

@@ -1,0 +1,46 @@
+"""The report on a data file, and prompts read from one."""
+
+import json
+
+import pytest
+
+from whet.data.check import check
+from whet.data.prompts import read_prompts
+from whet.data.read import read
+from whet.errors import DataError
+
+
+def test_duplicates_and_contradictions_are_counted(tmp_path):
+    rows = [("q one", "a"), ("q one", "a"), ("q one", "b"), ("something else entirely", "c")]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"question": q, "answer": a}) + "\n" for q, a in rows))
+    report = check(str(path), read(path))
+    assert (report.rows, report.exact_duplicates, report.near_duplicates, report.contradictions) == (4, 1, 1, 1)
+    said = "\n".join(report.sentences())
+    assert "4 rows" in said
+    assert "1 questions have several different answers" in said
+
+
+def test_labels_are_counted(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\nfine,good\nbad,poor\ngreat,good\n")
+    assert check(str(path), read(path)).labels == {"good": 2, "poor": 1}
+
+
+def test_prompts_are_rows_or_lines(tmp_path):
+    (tmp_path / "a.txt").write_text("one\n\ntwo\n")
+    assert [prompt.question for prompt in read_prompts(tmp_path / "a.txt")] == ["one", "two"]
+    row = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "left out"}]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + '\n{"prompt": "p"}\n')
+    assert [prompt.question for prompt in read_prompts(tmp_path / "a.jsonl")] == ["q", "p"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}\n", '{"prompt": 3}\n', '{"messages": []}\n', "{\n", '{"prompt": "\\ud800"}\n']
+)
+def test_prompts_that_cannot_be_answered_are_named(tmp_path, text):
+    (tmp_path / "a.jsonl").write_text(text)
+    with pytest.raises(DataError, match=r"a\.jsonl"):
+        read_prompts(tmp_path / "a.jsonl")
+    with pytest.raises(DataError):
+        read_prompts(tmp_path / "missing.jsonl")
