@@ -12,8 +12,6 @@ _PLACES = {
     "load": "whet.config.load",
     "open_model": "whet.engines.open",
     "read": "whet.data.read",
-    "train": "whet.train.train",
-    "tune": "whet.tune.tune",
 }
 
 __all__ = sorted(_PLACES)  # noqa: PLE0605 - the one list of the shop window

@@ -5,6 +5,8 @@ import sys
 from whet.cli.main import app
 from whet.errors import WhetError
 
+FULL = "out of memory; use a smaller optim.tokens, a smaller model, or adapter.kind=lora"
+
 
 def main() -> None:
     """Run the command line. Exit codes: 0 ok, 1 failed, 2 usage, 3 gate, 4 does not fit, 75 resumable."""
@@ -16,7 +18,13 @@ def main() -> None:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
     except MemoryError:
-        sys.stderr.write("error: out of memory; use a smaller optim.tokens, a smaller model, or adapter.kind=lora\n")
+        sys.stderr.write(f"error: {FULL}\n")
+        sys.exit(4)
+    except RuntimeError as error:
+        # torch has its own words for a full memory; anything else is a fault of ours and shows where it is.
+        if type(error).__name__ != "OutOfMemoryError" and "can't allocate memory" not in str(error):
+            raise
+        sys.stderr.write(f"error: {FULL}\n")
         sys.exit(4)
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")

@@ -3,6 +3,7 @@
 Letters used in whet's docstrings: B rows, T tokens, P prefix tokens, V vocabulary, N trained tokens.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -23,6 +24,14 @@ class Message:
     name: str | None = None
     tool_calls: tuple[Frozen, ...] = ()
     tool_call_id: str | None = None
+
+    @property
+    def spoken(self) -> str:
+        """All that the message says as text, its tool calls written out."""
+        calls = (json.dumps(dict(call).get("function", dict(call)), ensure_ascii=False) for call in self.tool_calls)
+        return "\n".join(
+            [*([self.content] if self.content else []), *(f"<tool_call>\n{c}\n</tool_call>" for c in calls)]
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the message as a chat template expects it: absent fields are left out."""

@@ -2,14 +2,14 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from whet.cli.progress import Shown, out
 from whet.config.load import dump, load, load_saved
 from whet.config.tree import Config
-from whet.errors import Interrupted, UsageError, WhetError
+from whet.errors import Interrupted, RunError, UsageError, WhetError
 from whet.runs.run import Run
 from whet.runs.store import Kind, create, find
 from whet.train.prepare import prepare
@@ -18,11 +18,11 @@ from whet.train.train import train
 from whet.tune.tune import summary, tune
 
 
-def config_of(source: str, overrides: Sequence[str]) -> Config:
+def config_of(source: str, overrides: Sequence[str], given: Mapping[str, str] | None = None) -> Config:
     """Return the config of a recipe, or of a data file with all defaults."""
     if Path(source).suffix in (".yaml", ".yml"):
-        return load(source, overrides)
-    return load(None, [f"data.train={json.dumps(source)}", *overrides])
+        return load(source, overrides, given)
+    return load(None, overrides, {"data.train": source, **(given or {})})
 
 
 def show_recipe(source: str, overrides: Sequence[str]) -> None:
@@ -30,9 +30,16 @@ def show_recipe(source: str, overrides: Sequence[str]) -> None:
     out(dump(config_of(source, overrides)).rstrip())
 
 
-def start(kind: Kind, source: str, overrides: Sequence[str], folder: Path | None, as_json: bool) -> None:
-    """Make a run and carry it out."""
-    config = config_of(source, overrides)
+def start(
+    kind: Kind,
+    source: str,
+    overrides: Sequence[str],
+    folder: Path | None,
+    as_json: bool,
+    given: Mapping[str, str] | None = None,
+) -> None:
+    """Make a run and carry it out; `given` are settings that came as options."""
+    config = config_of(source, overrides, given)
     run = create(kind, dump(config), folder)
     try:
         carry_out(config, run, as_json)
@@ -44,7 +51,13 @@ def start(kind: Kind, source: str, overrides: Sequence[str], folder: Path | None
 def resume(name: str, as_json: bool, allow_drift: bool) -> None:
     """Continue a run where it stopped."""
     run = Run(find(name).path.resolve())
-    os.chdir(run.read_json("run.json")["started_in"])  # the recipe's data paths are relative to it
+    begun_in = run.read_json("run.json")["started_in"]  # the recipe's data paths are relative to it
+    try:
+        os.chdir(begun_in)
+    except OSError as error:
+        raise RunError(
+            f"{name}: the folder it was started in, {begun_in}, cannot be entered: {error.strerror}"
+        ) from None
     run = Run(os.path.relpath(run.path))
     if run.status == "succeeded":
         raise UsageError(f"{name}: this run is complete; see `whet show {name}`")

@@ -41,8 +41,8 @@ def tune(
     from whet.cli.journey import start
 
     options = {"data.validation": validation, "data.test": test, "model.name": base}
-    extra = [f"{key}={json.dumps(str(value))}" for key, value in options.items() if value is not None]
-    start("tune", data, [*extra, *(overrides or [])], out_folder, as_json)
+    given = {key: str(value) for key, value in options.items() if value is not None}
+    start("tune", data, overrides or [], out_folder, as_json, given)
 
 
 @app.command()

@@ -14,9 +14,9 @@ from whet.data.prompts import read_prompts
 from whet.data.read import read
 from whet.data.split import draw_prompts, prompts
 from whet.engines.open import open_model
-from whet.errors import DataError, Problem, RunError, UsageError
+from whet.errors import DataError, ModelError, Problem, RunError, UsageError
 from whet.evals.evaluate import ask, score
-from whet.models.export import export_merged
+from whet.models.export import check_base, export_merged
 from whet.models.load import check_folder
 from whet.models.source import resolve, usable
 from whet.runs.run import disk, replace_whole
@@ -109,7 +109,8 @@ def evaluate(model: str, data: Path, overrides: Sequence[str], as_json: bool) ->
     dataset = read(data, config.data)
     with Shown() as show:
         opened = open_model(_model(model), config.model, show.say)
-        examples = [with_instruction(row, opened.instruction) for row in dataset.examples if isinstance(row, Chat)]
+        instruction = opened.instruction if config.data.instruction is None else config.data.instruction
+        examples = [with_instruction(row, instruction) for row in dataset.examples if isinstance(row, Chat)]
         asked = draw_prompts(prompts(examples), config.eval.limit)
         if not asked:
             raise DataError([Problem(str(data), 0, "no question with an answer; raw text cannot be scored this way")])
@@ -137,7 +138,9 @@ def export(name: str, target: Path) -> None:
         raise RunError(f"{run.path}: no finished model; continue it with `whet resume {run.path}`")
     if about["kind"] == "full":
         raise UsageError(f"{run.path}: all weights were trained, so {folder} is already one plain model")
-    worst = export_merged(resolve(about["base"], Shown().say).folder, folder, target)
+    base = resolve(about["base"], Shown().say).folder
+    check_base(base, about)
+    worst = export_merged(base, folder, target)
     Shown().say(f"{target}: loads in plain transformers; logits differ from base + adapter by at most {worst:.2g}")
 
 
@@ -147,7 +150,10 @@ def models(as_json: bool) -> None:
     for base in usable():
         files = list(base.folder.glob("*.safetensors")) if base.folder.is_dir() else []
         size = sum(file.stat().st_size for file in files)
-        kind = check_folder(base.folder)["model_type"] if files else None
+        try:
+            kind = check_folder(base.folder)["model_type"] if files else None
+        except ModelError:
+            continue  # an adapter, or a model that whet would refuse
         rows.append(
             {
                 "name": base.name,

@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from whet.config.tree import Config
 from whet.errors import ConfigError
 
 
-def load(path: str | Path | None, overrides: Sequence[str] = ()) -> Config:
+def load(path: str | Path | None, overrides: Sequence[str] = (), given: Mapping[str, str] | None = None) -> Config:
     """Return the recipe at `path` (None: all defaults) with dotted overrides applied, e.g. "optim.lr=1e-5".
 
-    Paths in the recipe's data section are relative to the recipe.
+    `given` are further overrides whose values are text as it stands, whatever it looks like. Paths in the recipe's
+    data section are relative to the recipe.
 
     Raises:
         ConfigError: every problem at once, one per line, each naming its key.
@@ -27,6 +28,11 @@ def load(path: str | Path | None, overrides: Sequence[str] = ()) -> Config:
         for key in ("train", "validation", "test"):
             if isinstance(data.get(key), str):
                 data[key] = str(Path(path).parent / data[key])
+    for key, value in (given or {}).items():
+        section, _, leaf = key.partition(".")
+        inner = tree.setdefault(section, {})
+        if isinstance(inner, dict):
+            inner[leaf] = value
     return build(apply(tree, overrides))
 
 

@@ -112,7 +112,9 @@ class Eval(Section):
     """Judge on at most this many test questions, drawn by content hash."""
     validation_limit: int = Field(64, ge=1)
     """Validate on at most this many rows, drawn by content hash."""
-    contenders: tuple[Literal["zero_shot", "few_shot", "tuned"], ...] = ("zero_shot", "few_shot", "tuned")
+    contenders: tuple[Literal["zero_shot", "few_shot", "tuned"], ...] = Field(
+        ("zero_shot", "few_shot", "tuned"), min_length=1
+    )
     """Who is compared."""
     shots: int = Field(3, ge=1, le=64)
     """Examples in the few-shot prompt, nearest by BM25."""

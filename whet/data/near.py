@@ -17,6 +17,7 @@ BANDS, ROWS = (
     4,
 )  # two texts of resemblance 0.8 meet in some band with probability 1 - (1 - 0.8^4)^16 > 0.999
 ALIKE = 0.8
+MET = 64  # groups compared within a bucket at most: boilerplate can fill one with thousands
 COMMON = 0.2  # a shingle in more than this share of all texts is boilerplate and says nothing
 _PRIME = np.uint64((1 << 31) - 1)
 _WORD = re.compile(r"\w+")
@@ -49,11 +50,14 @@ def groups(texts: Sequence[str]) -> list[int]:
         return at
 
     for bucket in _buckets(sets):
-        first = bucket[0]
-        for other in bucket[1:]:
-            mine, theirs = find(first), find(other)
-            if mine != theirs and _resemblance(sets[first], sets[other]) >= ALIKE:
-                leader[max(mine, theirs)] = min(mine, theirs)
+        met: list[int] = []  # one text of each group in this bucket
+        for other in bucket:
+            for first in met:
+                mine, theirs = find(first), find(other)
+                if mine != theirs and _resemblance(sets[first], sets[other]) >= ALIKE:
+                    leader[max(mine, theirs)] = min(mine, theirs)
+            if all(find(first) != find(other) for first in met) and len(met) < MET:
+                met.append(other)
     return [find(at) for at in range(len(texts))]
 
 
@@ -70,8 +74,8 @@ def _buckets(sets: Sequence[frozenset[int]]) -> list[list[int]]:
     buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
     for at, pieces in enumerate(sets):
         values = np.fromiter(pieces, np.uint64, len(pieces)) % _PRIME
+        buckets[-1, np.sort(values).tobytes()].append(at)  # the same words always meet
         if not len(values):
-            buckets[-1, b""].append(at)
             continue
         signature = ((values[:, None] * slope + shift) % _PRIME).min(0).astype(np.uint32)
         for band in range(BANDS):

@@ -6,7 +6,7 @@ from typing import Any
 
 from whet.data.json_rows import json_rows
 from whet.data.scan import Findings, Unreadable, lines, refusal
-from whet.data.shapes._turns import messages_of
+from whet.data.shapes._turns import messages_of, tools_of
 from whet.errors import DataError
 from whet.types import Message, Prompt
 
@@ -34,7 +34,8 @@ def read_prompts(path: Path) -> list[Prompt]:
                 except ValueError as error:
                     found.add(row.number, str(error))
         else:
-            asked = [Prompt((Message("user", text),), source=f"{path}:{number}") for number, text in lines(path, found)]
+            said = [(number, text) for number, text in lines(path, found) if text.strip()]
+            asked = [Prompt((Message("user", text),), source=f"{path}:{number}") for number, text in said]
     except Unreadable:
         pass
     if not asked and not found.problems:
@@ -51,8 +52,15 @@ def _prompt(row: Mapping[str, Any], source: str) -> Prompt:
             messages = messages[:-1]
         if not messages:
             raise ValueError("no message to answer; end the row with a user message")
-        return Prompt(messages, source=source)
-    column = next((name for name in COLUMNS if isinstance(row.get(name), str) and row[name].strip()), None)
+        return Prompt(messages, source=source, tools=tools_of(row, "tools" if "tools" in row else None))
+    text = {key: value for key, value in row.items() if isinstance(value, str) and value.strip()}
+    column = next((name for name in COLUMNS if name in text), None)
     if column is None:
         raise ValueError(f"no prompt; a row needs messages, or text under one of {', '.join(COLUMNS)}")
-    return Prompt((Message("user", row[column]),), source=source)
+    asked = text[column]
+    if column == "question" and "context" in text:  # as the question_answer shape words it
+        asked = f"{text['context']}\n\nQuestion: {asked}"
+    elif column == "instruction" and "input" in text:  # as the alpaca shape words it
+        asked = f"{asked}\n\n{text['input']}"
+    system = (Message("system", text["system"]),) if "system" in text else ()
+    return Prompt((*system, Message("user", asked)), source=source)

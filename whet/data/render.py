@@ -132,8 +132,12 @@ class Renderer:
             ModelError: the template refuses the conversation.
         """
         messages, tools = self._fitted(messages, tools)
-        ids, _ = self._turns(messages, tools)
-        return self._extend(ids, self.template.render(messages, tools, ask=True))
+        text = self.template.render(messages, tools, ask=True)
+        try:
+            ids, _ = self._turns(messages, tools)
+            return self._extend(ids, text)
+        except Rewrites:
+            return self.encode(text)  # as `_answer_by_answer` trains it
 
     def turns(self, messages: Sequence[Message], tools: Sequence[Frozen] = ()) -> tuple[list[int], list[Turn]]:
         """Return the tokens of a whole conversation and where each of its answers lies.
@@ -238,13 +242,7 @@ def _weighted(ids: list[int], turns: list[Turn], example: Chat, train_on: str) -
 
 
 def _calls_as_text(message: Message) -> Message:
-    if not message.tool_calls:
-        return message
-    calls = "\n".join(
-        f"<tool_call>\n{json.dumps(dict(call).get('function', dict(call)))}\n</tool_call>"
-        for call in message.tool_calls
-    )
-    return replace(message, content=f"{message.content}\n{calls}" if message.content else calls, tool_calls=())
+    return replace(message, content=message.spoken, tool_calls=()) if message.tool_calls else message
 
 
 def _with_system(messages: list[Message], text: str) -> list[Message]:

@@ -1,7 +1,8 @@
 """Train, validation and test: by content, so that a row keeps its place when others are added.
 
 A group of near-identical questions goes to one side as a whole; which side is decided by the hash of the group's
-first row in the file. Appending rows therefore never moves a row that was there.
+first row in the file. Appending rows therefore moves no row that was there, except where a new row is so like two
+groups that it makes them one.
 """
 
 import hashlib
@@ -123,7 +124,7 @@ def prompts(examples: Iterable[Example]) -> tuple[Prompt, ...]:
         if isinstance(example, Chat):
             before = example.messages[:-1]
             key = tuple((m.role, m.content, repr(m.tool_calls)) for m in before)
-            gathered.setdefault(key, (example, []))[1].append(example.messages[-1].content)
+            gathered.setdefault(key, (example, []))[1].append(example.messages[-1].spoken)
     return tuple(
         Prompt(first.messages[:-1], tuple(dict.fromkeys(targets)), first.source, first.tools)
         for first, targets in gathered.values()

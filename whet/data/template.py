@@ -50,7 +50,8 @@ def _to_json(value: Any, indent: int | None = None, **_: Any) -> str:
 
 
 def _now(pattern: str) -> str:
-    return datetime.now().strftime(pattern)
+    # Templates that print today's date would make training, evaluation and serving three different things.
+    return datetime(2025, 1, 1).strftime(pattern)
 
 
 class Template:
@@ -82,6 +83,14 @@ class Template:
                 add_generation_prompt=ask,
                 **self._special,
             )
-        except (TemplateError, TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
+        except (
+            TemplateError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            LookupError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
             kind = type(error).__name__
             raise ModelError(f"the model's chat template refuses this conversation ({kind}): {error}") from None

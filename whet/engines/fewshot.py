@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import bm25s
 
+from whet.scorers._text import words
 from whet.types import Chat, Delta, Engine, Message, Prompt, Reply, Sampling
 
 logging.getLogger("bm25s").setLevel(logging.ERROR)
@@ -55,7 +56,7 @@ class FewShot:
 
 def _words(texts: Sequence[str]) -> list[list[str]]:
     # A text without a word would break the index; the empty word matches nothing.
-    return [text.lower().split() or [""] for text in texts]
+    return [words(text) or [""] for text in texts]
 
 
 def _last_exchange(example: Chat) -> tuple[Message, Message] | None:

