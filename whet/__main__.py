@@ -9,7 +9,7 @@ FULL = "out of memory; use a smaller optim.tokens, a smaller model, or adapter.k
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 ok, 1 failed, 2 usage, 3 gate, 4 does not fit, 75 resumable."""
+    """Run the command line. Exit codes: 0 ok, 1 failed, 2 usage, 4 does not fit, 75 resumable."""
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:

@@ -8,7 +8,6 @@ WhetError
   RunError            exit 1   a run folder that cannot be used
     DriftError                 a resumed run no longer matches what it started from
   TrainingError       exit 1   training went wrong: non-finite, diverged
-  GateError           exit 3   a gate was not met
   FitError            exit 4   does not fit into memory or onto the disk
   Interrupted         exit 75  stopped on request; `whet resume` continues
 """
@@ -71,12 +70,6 @@ class DriftError(RunError):
 
 class TrainingError(WhetError, ArithmeticError):
     """Training went wrong; the last finite checkpoint is kept."""
-
-
-class GateError(WhetError):
-    """A gate that the user set was not met."""
-
-    exit_code = 3
 
 
 class FitError(WhetError, MemoryError):

@@ -121,7 +121,7 @@ class Eval(Section):
     scorers: tuple[str, ...] | None = None
     """Scorers; default is chosen from the data. The first decides the verdict."""
     max_tokens: int | None = Field(None, ge=1)
-    """Longest reply in tokens; default covers 99 % of the training replies."""
+    """Longest reply in tokens; default covers 99 % of the training replies, at most 256."""
     resamples: int = Field(10_000, ge=200)
     """Bootstrap resamplings of rows."""
     confidence: float = Field(0.95, gt=0.5, lt=1)

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
 from whet.config.tree import Data
 from whet.data.render import Renderer
@@ -11,6 +10,7 @@ from whet.errors import DataError, ModelError, Problem
 from whet.types import Chat, Example, Tokens
 
 LONGEST = 2048
+LONGEST_REPLY = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +119,9 @@ def _shortened(row: Tokens, how: str, longest: int) -> list[Tokens]:
 
 
 def reply_length(rows: Sequence[Tokens]) -> int:
-    """Return a length in tokens that covers 99 % of the answers, rounded up to a multiple of 8."""
+    """Return a length in tokens that covers 99 % of the answers, rounded up to a multiple of 8, at most 256.
+
+    How many replies reached it is in the report; `eval.max_tokens` sets another.
+    """
     lengths = sorted(row.trained for row in rows)
-    return math.ceil(lengths[min(len(lengths) - 1, int(0.99 * len(lengths)))] / 8) * 8
-
-
-def ids_of(rows: Sequence[Tokens]) -> int:
-    """Return the largest token id of the rows; a model's vocabulary must be larger."""
-    return max(chain.from_iterable(row.ids for row in rows))
+    return min(LONGEST_REPLY, math.ceil(lengths[min(len(lengths) - 1, int(0.99 * len(lengths)))] / 8) * 8)

@@ -63,13 +63,7 @@ def open_model(name: str, model: Model | None = None, say: Say = lambda _: None)
         check_base(base.folder, about)
         weights = load_adapter(weights, folder)
     context = min(context_of(base.folder), int(about.get("context", 1 << 30)))
-    policy = Policy(weights)
-    if not policy.plain_head:
-        kind = type(weights).__name__
-        raise ModelError(
-            f"{name}: {kind} computes its answers in a way that whet cannot follow; choose another base model"
-        )
-    return Opened(Local(weights, renderer, context, share=policy.shares_prefix), about, base.folder)
+    return Opened(Local(weights, renderer, context, share=Policy(weights).shares_prefix), about, base.folder)
 
 
 def _about(folder: Path) -> dict[str, Any]:

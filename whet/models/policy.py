@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from whet.config.tree import Adapter
+from whet.errors import ModelError
 from whet.models.adapt import attach, causal
 from whet.models.batch import Batch
 from whet.models.heads import Head
@@ -25,8 +26,11 @@ class Policy:
     """A causal language model with what trains marked.
 
     The head runs only where tokens train. A shared prefix is computed once and attended to by every row. Both are
-    checked against the model's own plain forward pass when the policy is made, on a small random batch; where a
-    model does not agree (soft-capped logits, sliding windows), its plain way is used instead.
+    checked against the model's own plain forward pass when the policy is made, on a small random batch: a model on
+    which the prefix does not agree is trained without one.
+
+    Raises:
+        ModelError: the log-probabilities are not those of the model's own forward pass.
     """
 
     def __init__(self, model: nn.Module, *, autocast: bool = False) -> None:
@@ -37,9 +41,10 @@ class Policy:
         self._inner = inner
         self._core: nn.Module = getattr(inner, str(inner.base_model_prefix))
         self._head = Head(inner)
-        self.plain_head, self.shares_prefix = True, True
-        self.plain_head = self._agrees(prefix=0)
-        self.shares_prefix = self.plain_head and self._agrees(prefix=4)
+        if not self._agrees(prefix=0):
+            kind = type(inner).__name__
+            raise ModelError(f"model.name: {kind} computes its answers in a way that whet cannot follow; choose another")
+        self.shares_prefix = self._agrees(prefix=4)
 
     @classmethod
     def trained(cls, model: nn.Module, adapter: Adapter, *, seed: int, autocast: bool) -> "Policy":
@@ -54,11 +59,7 @@ class Policy:
         batch = batch.to(self.device)
         rows, places = (batch.weights > 0).nonzero(as_tuple=True)
         with self._precision():
-            if self.plain_head:
-                said = chosen(self.hidden(batch)[rows, places - 1], self._head, batch.tokens[rows, places])
-            else:
-                logits = self._inner(input_ids=batch.tokens).logits[rows, places - 1].float()
-                said = logits.log_softmax(-1).gather(1, batch.tokens[rows, places][:, None])[:, 0]
+            said = chosen(self.hidden(batch)[rows, places - 1], self._head, batch.tokens[rows, places])
         # A weight at place 0 follows a prefix whose last token's state is not in the rows; collate never makes one.
         spread = torch.zeros(batch.tokens.shape, dtype=torch.float32, device=self.device)
         return Outputs(spread.index_put((rows, places), said))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from whet.config.load import digest
 from whet.config.tree import Config
-from whet.errors import DriftError, Interrupted, ModelError, RunError
+from whet.errors import DriftError, Interrupted, RunError
 from whet.methods.sft import SFT
 from whet.models.adapt import parameter_counts, trainable
 from whet.models.batch import Batch
@@ -203,11 +203,7 @@ def _policy(config: Config, run: Run, prepared: Prepared) -> Policy:
     full = config.adapter.kind == "full"
     # Weights that train are kept in float32: bfloat16 cannot hold an update a thousand times smaller than itself.
     model = load(prepared.base.folder, torch.float32 if full else dtype, device)
-    policy = Policy.trained(model, config.adapter, seed=config.seed, autocast=full and dtype == torch.bfloat16)
-    if not policy.plain_head:
-        kind = type(model).__name__
-        raise ModelError(f"model.name: {kind} computes its answers in a way that whet cannot follow; choose another")
-    return policy
+    return Policy.trained(model, config.adapter, seed=config.seed, autocast=full and dtype == torch.bfloat16)
 
 
 def _dtype(config: Config, run: Run, device: torch.device) -> torch.dtype:
