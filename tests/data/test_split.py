@@ -69,6 +69,10 @@ def test_a_row_on_two_sides_is_an_error_that_names_both_places():
         check_apart(Splits((row,), (), (chat("same ", source="test.jsonl:9"),)))
 
 
+def test_a_row_twice_on_one_side_is_no_error():
+    check_apart(Splits((chat("a"), chat("a")), (chat("b"), chat("b")), (chat("c"), chat("c"))))
+
+
 def test_a_question_answered_otherwise_on_two_sides_is_told():
     notes = check_apart(Splits((chat("same", "a"),), (), (chat("same", "b"),)))
     assert "1 of 1 test questions" in notes[0]

@@ -91,14 +91,13 @@ def check_apart(splits: Splits) -> tuple[str, ...]:
     seen = {content_hash(row): row for row in splits.train}
     asked = {question(row) for row in splits.train}
     for name, rows in (("validation", splits.validation), ("test", splits.test)):
-        for row in rows:
-            digest = content_hash(row)
+        digests = [content_hash(row) for row in rows]
+        for row, digest in zip(rows, digests, strict=True):
             if digest in seen:
                 path, _, line = row.source.rpartition(":")
-                way_out = "remove it from one of them"
-                what = f"this row of the {name} split also stands at {seen[digest].source}; {way_out}"
+                what = f"this row of the {name} split also stands at {seen[digest].source}; remove it from one of them"
                 problems.append(Problem(path, int(line or 0), what))
-            seen.setdefault(digest, row) if name == "validation" else None
+        seen.update(zip(digests, rows, strict=True))  # only now: a row may stand twice on one side
         shared = sum(isinstance(row, Chat) and question(row) in asked for row in rows)
         if shared:
             notes.append(f"{shared:,} of {len(rows):,} {name} questions are also asked in training, answered otherwise")

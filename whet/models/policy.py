@@ -43,7 +43,9 @@ class Policy:
         self._head = Head(inner)
         if not self._agrees(prefix=0):
             kind = type(inner).__name__
-            raise ModelError(f"model.name: {kind} computes its answers in a way that whet cannot follow; choose another")
+            raise ModelError(
+                f"model.name: {kind} computes its answers in a way that whet cannot follow; choose another"
+            )
         self.shares_prefix = self._agrees(prefix=4)
 
     @classmethod
