@@ -167,8 +167,8 @@ def models(as_json: bool) -> None:
         out(json.dumps(rows))
         return
     for row in rows:
-        size = f"{row['bytes'] / 2**20:,.0f} MiB" if row["bytes"] else "-"
-        out(f"{row['name']}  {size}  {row['origin']}  ({row['public_name']})")
+        shown = f"{row['bytes'] / 2**20:,.0f} MiB" if row["bytes"] else "-"
+        out(f"{row['name']}  {shown}  {row['origin']}  ({row['public_name']})")
     Shown().say("also: any hub id (org/name@revision), any local folder of safetensors, any .gguf file")
 
 

@@ -10,7 +10,7 @@ from transformers.cache_utils import DynamicLayer
 ROOM = 64  # tokens of space made at a time
 
 
-class _GrowingLayer(DynamicLayer):
+class _GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
     """A layer that keeps spare room behind its keys and values; for inference only, as it writes in place."""
 
     _room: tuple[Tensor, Tensor] | None = None
@@ -22,10 +22,10 @@ class _GrowingLayer(DynamicLayer):
         have = self.get_seq_length()
         need = have + key_states.shape[-2]
         if self._room is None or not self._fits(have, need):
-            self._room = tuple(
-                _spacious(old, new, have, need) for old, new in ((self.keys, key_states), (self.values, value_states))
-            )  # type: ignore[assignment]
-        assert self._room is not None
+            self._room = (
+                _spacious(self.keys, key_states, have, need),
+                _spacious(self.values, value_states, have, need),
+            )
         for space, new in zip(self._room, (key_states, value_states), strict=True):
             space[:, :, have:need] = new
         self.keys, self.values = (space[:, :, :need] for space in self._room)
@@ -34,14 +34,15 @@ class _GrowingLayer(DynamicLayer):
     def _fits(self, have: int, need: int) -> bool:
         """Say whether what we hold is still the front of the room (rows may have left) and the room is long enough."""
         assert self._room is not None
+        assert self.keys is not None
         same = self.keys.untyped_storage().data_ptr() == self._room[0].untyped_storage().data_ptr()
         return have > 0 and same and need <= self._room[0].shape[-2]
 
 
-def _spacious(old: Tensor, new: Tensor, have: int, need: int) -> Tensor:
+def _spacious(old: Tensor | None, new: Tensor, have: int, need: int) -> Tensor:
     rows, heads, _, width = new.shape
     space = torch.empty(rows, heads, need + ROOM, width, dtype=new.dtype, device=new.device)
-    if have:
+    if have and old is not None:
         space[:, :, :have] = old
     return space
 
