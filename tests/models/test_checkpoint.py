@@ -83,19 +83,6 @@ def test_files_are_synced_before_the_rename_and_the_folder_after(tmp_path, monke
     assert done[6:8] == [("rename", "step-00000001"), ("fsync", "ckpt")]
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 1 MiB, as a full disk can only be had on a disk of one's own."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, check=False
-    ).returncode:
-        pytest.skip("mounting a tmpfs needs root")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
 def test_a_full_disk_leaves_the_old_checkpoint_and_says_how_much_is_missing(small_disk):
     save(small_disk, checkpoint(1, 40_000))  # 320 kB
     with pytest.raises(FitError, match=r"needs [\d,]+ free and there are [\d,]+"):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from whet.data.render import Renderer
 from whet.errors import UsageError
 from whet.models.adapt import causal
+from whet.models.batch import common_start
 from whet.models.cache import GrowingCache
 from whet.models.heads import Head
 from whet.models.logprobs import chosen
@@ -107,7 +108,7 @@ class Local:
     def _read(self, prompts: list[list[int]]) -> "_State":
         """Return the cache after the prompts, which are padded on the left between a shared start and their rest."""
         self.between()
-        shared = _common(prompts) if self._share and len(prompts) > 1 else 0
+        shared = common_start(prompts) if self._share and len(prompts) > 1 else 0
         cache = GrowingCache()
         if shared >= 8:
             prefix = torch.tensor([prompts[0][:shared]], device=self.device)
@@ -229,12 +230,6 @@ class _State:
     mask: Tensor
     lengths: Tensor
     last: Tensor
-
-
-def _common(prompts: Sequence[list[int]]) -> int:
-    first, last = min(prompts), max(prompts)
-    same = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
-    return min(same, min(map(len, prompts)) - 1)
 
 
 def _draw(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> Tensor:

@@ -5,19 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from whet.config.tree import Model
 from whet.data.render import Renderer
 from whet.engines.local import Local
 from whet.errors import ModelError
 from whet.models.adapt import CONFIG, load_adapter
 from whet.models.export import ABOUT, check_base
-from whet.models.load import context_of, device_of, load, quick_dtype
+from whet.models.load import context_of, device_of, dtype_of, load
 from whet.models.policy import Policy
 from whet.models.source import Say, resolve
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,7 @@ def open_model(name: str, model: Model | None = None, say: Say = lambda _: None)
             raise ModelError(f"{name}: this run has no finished model yet; continue it with `whet resume {name}`")
     about = _about(folder)
     device = device_of(settings.device)
-    dtype = DTYPES.get(settings.dtype) or quick_dtype(device)
+    dtype = dtype_of(settings.dtype, device)
     adapted = (folder / CONFIG).is_file()
     base = resolve(_base_name(folder, about) if adapted else str(folder) if folder.is_dir() else name, say)
     renderer = Renderer(folder if (folder / "tokenizer.json").is_file() else base.folder)

@@ -59,11 +59,17 @@ def shared_start(rows: Sequence[Tokens]) -> int:
     """Return how many first tokens all rows share and none of them trains on; 0 where it would not pay."""
     if len(rows) < 2:
         return 0
-    first, last = min(row.ids for row in rows), max(row.ids for row in rows)  # they differ soonest
-    same = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     trains = min(next((at for at, weight in enumerate(row.weights) if weight > 0), len(row.ids)) for row in rows)
-    length = min(same, trains - 1, min(len(row.ids) for row in rows) - 1)
+    length = min(common_start([row.ids for row in rows]), trains - 1)
     return length if pays(length, len(rows)) else 0
+
+
+def common_start(rows: Sequence[list[int]] | Sequence[tuple[int, ...]]) -> int:
+    """Return how many first tokens all rows share, leaving at least one token of each."""
+    ordered = sorted(map(tuple, rows))
+    first, last = ordered[0], ordered[-1]  # they differ soonest
+    same = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return min(same, min(map(len, rows)) - 1)
 
 
 def pays(length: int, rows: int) -> bool:

@@ -18,6 +18,7 @@ transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
 
 LARGEST_CONFIG = 1 << 20
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def device_of(name: Literal["auto", "cpu", "cuda", "mps"]) -> torch.device:
@@ -56,6 +57,11 @@ def quick_dtype(device: torch.device) -> torch.dtype:
         if min(seconds(torch.bfloat16) for _ in range(3)) < min(seconds(torch.float32) for _ in range(3))
         else torch.float32
     )
+
+
+def dtype_of(name: str, device: torch.device) -> torch.dtype:
+    """Return the precision of that name; auto is the quicker one on this machine."""
+    return DTYPES.get(name) or quick_dtype(device)
 
 
 def check_folder(folder: Path) -> dict[str, Any]:

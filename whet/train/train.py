@@ -20,7 +20,7 @@ from whet.models.batch import Batch
 from whet.models.checkpoint import Checkpoint, folder_of, newest, optimizer_tensors, restore_optimizer, save
 from whet.models.checkpoint import read as read_checkpoint
 from whet.models.export import write_model
-from whet.models.load import device_of, load, quick_dtype
+from whet.models.load import DTYPES, device_of, load, quick_dtype
 from whet.models.policy import Policy
 from whet.runs.run import Run
 from whet.train import optim
@@ -30,8 +30,6 @@ from whet.train.prepare import Prepared
 from whet.train.stop import Stop
 from whet.train.watch import Divergence, verdict_on_curve
 from whet.types import Progress
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True, slots=True)

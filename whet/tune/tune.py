@@ -15,14 +15,14 @@ from whet.evals.evaluate import Answer, ask, row_losses, score
 from whet.evals.stats import mean_interval
 from whet.evals.verdict import judge
 from whet.models.adapt import switched_off
-from whet.models.load import device_of, load, quick_dtype
+from whet.models.load import device_of, dtype_of, load
 from whet.models.policy import Policy
 from whet.models.source import BUILT_IN
 from whet.runs.run import Run, replace_whole
 from whet.train.plan import make
 from whet.train.prepare import Prepared, prepare
 from whet.train.stop import Stop
-from whet.train.train import DTYPES, Trained, check_drift, train
+from whet.train.train import Trained, check_drift, train
 from whet.tune import compare
 from whet.tune.card import card
 from whet.tune.contenders import Contender, Questions, questions, untuned
@@ -116,7 +116,7 @@ def _ask_everyone(
 
 def _base_engine(config: Config, prepared: Prepared, tuned: Local) -> Local:
     device = device_of(config.model.device)
-    dtype = DTYPES.get(config.model.dtype) or quick_dtype(device)
+    dtype = dtype_of(config.model.dtype, device)
     model = load(prepared.base.folder, dtype, device)
     return Local(model, prepared.renderer, tuned.context, share=Policy(model).shares_prefix)
 
