@@ -119,6 +119,6 @@ def test_a_model_whose_template_changed_after_training_is_refused(tiny, tmp_path
 
 
 def test_a_context_smaller_than_the_model_is_kept(tiny, renderer):
-    engine = Local(load(tiny, torch.float32, torch.device("cpu")), renderer, 80)
+    engine = Local(load(tiny, torch.float32, torch.device("cpu")), renderer, 80, packs=True)
     ((_, reply),) = engine.complete([ASKED[0]], Sampling(max_tokens=400))
     assert reply.prompt_tokens + reply.completion_tokens <= 80

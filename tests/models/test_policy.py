@@ -93,9 +93,12 @@ def assert_same(one, other, atol=2e-5):
 
 
 @pytest.mark.parametrize("adapter", [LORA, FULL], ids=["lora", "full"])
-@pytest.mark.parametrize("share", [True, False], ids=["shared prefix", "plain rows"])
-def test_loss_and_gradients_are_those_of_transformers(tiny, rows, adapter, share):
+@pytest.mark.parametrize("way", ["shared prefix", "end to end", "padded"])
+def test_loss_and_gradients_are_those_of_transformers(tiny, rows, adapter, way):
     made = policy(tiny, adapter)
+    assert made.packs
+    made.packs = way != "padded"
+    share = way == "shared prefix"
     batch = collate(rows, share=share)
     assert bool(len(batch.prefix)) == share
     assert_same(gradient(made, [batch]), plain(made, rows))
@@ -155,15 +158,17 @@ def test_chosen_logprobs_and_gradients_are_those_of_log_softmax():
 def test_a_shared_start_stops_before_what_trains():
     one = Tokens((5,) * 20 + (1, 2), (0.0,) * 20 + (1.0, 1.0))
     other = Tokens((5,) * 20 + (1, 3), (0.0,) * 20 + (1.0, 1.0))
-    assert shared_start([one, other]) == 19  # the token before the first trained one stays in the rows
+    assert shared_start([one, other]) == 20
     assert shared_start([one]) == 0
 
 
-def test_cutting_keeps_every_row_and_the_budget():
+@pytest.mark.parametrize("padded", [False, True])
+def test_cutting_keeps_every_row_and_the_budget(padded):
     rows = [Tokens((number,) * (5 + number), (0.0,) + (1.0,) * (4 + number)) for number in range(30)]
-    groups = cut(rows, 100)
+    groups = cut(rows, 100, padded=padded)
     assert sorted(row.ids for group in groups for row in group) == sorted(row.ids for row in rows)
-    assert all(len(group) * max(len(row.ids) for row in group) <= 100 for group in groups)
+    sizes = [[len(row.ids) for row in group] for group in groups]
+    assert all((len(size) * max(size) if padded else sum(size)) <= 100 for size in sizes)
 
 
 def test_a_model_whose_logits_are_capped_keeps_its_cap(tiny, rows, tmp_path):
@@ -177,4 +182,18 @@ def test_a_model_whose_logits_are_capped_keeps_its_cap(tiny, rows, tmp_path):
     Gemma2ForCausalLM(config).save_pretrained(tmp_path)
     made = policy(tmp_path, FULL)
     assert not made._head.plain
-    assert_same(gradient(made, [collate(rows, share=made.shares_prefix)]), plain(made, rows))
+    assert_same(gradient(made, [collate(rows, share=made.packs)]), plain(made, rows))
+
+
+def test_a_layer_that_sees_a_window_only_sees_no_farther_when_packed(rows, tmp_path):
+    from transformers import MistralConfig, MistralForCausalLM
+
+    torch.manual_seed(0)
+    config = MistralConfig(
+        vocab_size=259, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, sliding_window=9,
+    )  # fmt: skip
+    MistralForCausalLM(config).save_pretrained(tmp_path)
+    made = policy(tmp_path, FULL)
+    assert made.packs
+    assert_same(gradient(made, [collate(rows)]), plain(made, rows))

@@ -89,7 +89,7 @@ class Optim(Section):
     clip: float = Field(1.0, gt=0)
     """Largest norm of the gradient."""
     tokens: int | None = Field(None, ge=16)
-    """Padded tokens a micro-batch may hold; it never changes the gradient, only memory and speed."""
+    """Tokens a micro-batch may hold; it never changes the gradient, only memory and speed."""
 
 
 class Save(Section):

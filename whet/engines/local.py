@@ -1,4 +1,4 @@
-"""A local model that answers: batches of like length, a shared start computed once, rows leaving as they end."""
+"""A local model that answers: a start that all prompts share computed once, rows leaving as they end."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,12 +12,14 @@ from whet.data.render import Renderer
 from whet.errors import UsageError
 from whet.models.adapt import causal
 from whet.models.batch import common_start
-from whet.models.cache import GrowingCache
 from whet.models.heads import Head
 from whet.models.logprobs import chosen
+from whet.models.memory import Memory, Packed, Pairs, Single
 from whet.types import Delta, Prompt, Reply, Sampling
 
-BUDGET = 12_288  # tokens of keys and values a batch may grow to; larger batches gain no speed and cost memory
+BUDGET = 12_288  # tokens of keys and values a batch may grow to, a shared start counted once
+SHARED = 8  # tokens that a shared start must have to be worth a pass of its own
+LEFT = 0.85  # rows that ended stay in the batch until so few are going on: taking them out copies all others
 
 
 @dataclass(slots=True)
@@ -39,17 +41,17 @@ class Local:
         model: the model, with its adapter if it has one, in evaluation mode.
         renderer: the renderer that training used.
         context: the longest prompt and reply together, in tokens.
+        packs: whether the model lets us lay out its rows (see Policy); if not, it answers one prompt at a time.
     """
 
-    def __init__(self, model: nn.Module, renderer: Renderer, context: int, *, share: bool = True) -> None:
-        self.renderer, self.context, self._share = renderer, context, share
+    def __init__(self, model: nn.Module, renderer: Renderer, context: int, *, packs: bool) -> None:
+        self.renderer, self.context, self._packs = renderer, context, packs
         self.model = model
         self.between: Callable[[], None] = lambda: None  # called before every pass over the model; may raise
         self.device = next(model.parameters()).device
         inner = causal(model)
         self._core: nn.Module = getattr(inner, str(inner.base_model_prefix))
         self._head = Head(inner)
-        self._inner = inner
 
     def prompt_ids(self, prompt: Prompt) -> list[int]:
         """Return the prompt's tokens, as `complete` will send them."""
@@ -65,9 +67,14 @@ class Local:
             UsageError: a prompt leaves no room for a reply; nothing is cut silently.
         """
         rows = [self._row(at, prompt, log_loss) for at, prompt in enumerate(prompts)]
-        for group in self._groups(rows, sampling.max_tokens):
+        shared = common_start([row.ids for row in rows]) if self._packs and len(rows) > 1 else 0
+        begun: Pairs = []
+        if shared >= SHARED:
+            self.between()
+            begun = Packed.begun(self._core, self.device, rows[0].ids[:shared])
+        for group in self._groups(rows, sampling.max_tokens, shared if begun else 0):
             start = time.perf_counter()
-            self._answer(group, sampling)
+            self._answer(group, sampling, begun)
             seconds = (time.perf_counter() - start) / len(group)
             for row in group:
                 loss = sum(row.losses) / len(row.losses) if row.losses else None
@@ -87,109 +94,76 @@ class Local:
             targets.append(whole[begin:])
         return Row(place, ids, targets)
 
-    def _groups(self, rows: Sequence[Row], max_tokens: int) -> Iterator[list[Row]]:
+    def _groups(self, rows: Sequence[Row], max_tokens: int, shared: int) -> Iterator[list[Row]]:
         group: list[Row] = []
         for row in sorted(rows, key=lambda row: (len(row.ids), row.ids)):
-            if group and (len(row.ids) + max_tokens) * (len(group) + 1) > BUDGET:
+            longest = len(row.ids) - shared + max([max_tokens, *map(len, row.targets)])
+            if group and (not self._packs or longest * (len(group) + 1) > BUDGET):
                 yield group
                 group = []
             group.append(row)
         if group:
             yield group
 
-    def _answer(self, rows: list[Row], sampling: Sampling) -> None:
+    def _memory(self, begun: Pairs) -> Memory:
+        return Packed(self._core, self.device, begun) if self._packs else Single(self._core, self.device)
+
+    def _answer(self, rows: list[Row], sampling: Sampling, begun: Pairs) -> None:
         """Fill in what each row says and how likely its targets are."""
-        state = self._read([row.ids for row in rows])
-        most = max(len(row.targets) for row in rows)
-        for number in range(most):
-            self._judge(rows, number, state)
-        self._say(rows, state, sampling)
+        for number in range(1, max(len(row.targets) for row in rows)):
+            self._read([row for row in rows if number < len(row.targets)], number, begun)
+        memory, last = self._read(rows, 0, begun)
+        self._say(rows, memory, last, sampling)
 
-    def _read(self, prompts: list[list[int]]) -> "_State":
-        """Return the cache after the prompts, which are padded on the left between a shared start and their rest."""
+    def _read(self, rows: list[Row], number: int, begun: Pairs) -> tuple[Memory, Tensor]:
+        """Read the prompts, add the log-loss of each row's target `number`, and return what comes after the prompts.
+
+        Shapes: (B, H), the hidden state that says the first token of each reply.
+        """
         self.between()
-        shared = common_start(prompts) if self._share and len(prompts) > 1 else 0
-        cache = GrowingCache()
-        if shared >= 8:
-            prefix = torch.tensor([prompts[0][:shared]], device=self.device)
-            self._core(input_ids=prefix, past_key_values=cache, use_cache=True)
-            cache.batch_repeat_interleave(len(prompts))
-        else:
-            shared = 0
-        width = max(map(len, prompts)) - shared
-        tokens = torch.zeros(len(prompts), width, dtype=torch.long)
-        mask = torch.ones(len(prompts), shared + width, dtype=torch.long)
-        for at, ids in enumerate(prompts):
-            gap = width - (len(ids) - shared)
-            tokens[at, gap:] = torch.tensor(ids[shared:])
-            mask[at, shared : shared + gap] = 0
-        tokens, mask = tokens.to(self.device), mask.to(self.device)
-        places = (mask.cumsum(1) - 1).clamp(min=0)[:, shared:]
-        out = self._core(
-            input_ids=tokens, attention_mask=mask, position_ids=places, past_key_values=cache, use_cache=True
-        )
-        lengths = torch.tensor([len(ids) for ids in prompts], device=self.device)
-        return _State(cache, mask, lengths, out.last_hidden_state[:, -1])
+        shared = begun[0][0].shape[2] if begun else 0
+        memory = self._memory(begun)
+        targets = [row.targets[number] if number < len(row.targets) else [] for row in rows]
+        read = [row.ids[shared:] + target[:-1] for row, target in zip(rows, targets, strict=True)]
+        keep = [len(row.ids) - shared for row in rows]
+        hidden, where = memory.read(read, keep)
+        wanted = [(at, place) for at, target in enumerate(targets) for place in range(len(target))]
+        if wanted:
+            before = torch.tensor([(at, keep[at] - 1 + place) for at, place in wanted], device=self.device).T
+            tokens = torch.tensor([targets[at][place] for at, place in wanted], device=self.device)
+            said = chosen(hidden[where[before[0], before[1]]], self._head, tokens)
+            parts = torch.split(said, [len(target) for target in targets])
+            for row, part in zip(rows, parts, strict=True):
+                if len(part):
+                    row.losses.append(-float(part.mean()))
+        last = where[torch.arange(len(rows)), torch.tensor(keep) - 1]
+        return memory, hidden[last]
 
-    def _judge(self, rows: list[Row], number: int, state: "_State") -> None:
-        """Add the log-loss of each row's target `number`, leaving the cache as it was."""
-        targets = [row.targets[number] if number < len(row.targets) else row.ids[-1:] for row in rows]
-        width = max(map(len, targets))
-        tokens = torch.zeros(len(rows), width, dtype=torch.long)
-        for at, ids in enumerate(targets):
-            tokens[at, : len(ids)] = torch.tensor(ids)
-        tokens = tokens.to(self.device)
-        hidden = state.last[:, None]
-        if width > 1:
-            more = torch.ones(len(rows), width - 1, dtype=torch.long, device=self.device)
-            places = state.lengths[:, None] + torch.arange(width - 1, device=self.device)
-            out = self._core(
-                input_ids=tokens[:, :-1],
-                attention_mask=torch.cat([state.mask, more], 1),
-                position_ids=places,
-                past_key_values=state.cache,
-                use_cache=True,
-            )
-            hidden = torch.cat([hidden, out.last_hidden_state], 1)
-            state.cache.crop(1 - width)  # as many as were fed
-        said = chosen(hidden.flatten(0, 1), self._head, tokens.flatten()).view(len(rows), width)
-        for at, row in enumerate(rows):
-            if number < len(row.targets):
-                row.losses.append(-float(said[at, : len(targets[at])].mean()))
-
-    def _say(self, rows: list[Row], state: "_State", sampling: Sampling) -> None:
+    def _say(self, rows: list[Row], memory: Memory, hidden: Tensor, sampling: Sampling) -> None:
         generator = torch.Generator().manual_seed(sampling.seed)
-        active = list(range(len(rows)))
-        hidden = state.last
-        while active:
+        batch: list[Row | None] = list(rows)  # None: this row has ended and stays for company
+        while True:
             self.between()
             drawn = _draw(self._head(hidden), sampling, generator)
-            going = []
             for at, token in enumerate(drawn.tolist()):
-                row = rows[active[at]]
-                if token in self.renderer.stops:
-                    row.finish = "stop"
-                    continue
-                row.said.append(token)
-                if len(row.said) < sampling.max_tokens and len(row.ids) + len(row.said) < self.context:
-                    going.append(at)
+                if (row := batch[at]) is not None and self._ends(row, token, sampling):
+                    batch[at] = None
+            going = [at for at, row in enumerate(batch) if row is not None]
             if not going:
                 return
-            if len(going) < len(active):
+            if len(going) <= LEFT * len(batch):
                 kept = torch.tensor(going, device=self.device)
-                state.cache.batch_select_indices(kept)
-                state.mask, state.lengths, drawn = state.mask[kept], state.lengths[kept], drawn[kept]
-                active = [active[at] for at in going]
-            state.mask = torch.cat([state.mask, state.mask.new_ones(len(active), 1)], 1)
-            out = self._core(
-                input_ids=drawn[:, None],
-                attention_mask=state.mask,
-                position_ids=state.lengths[:, None],
-                past_key_values=state.cache,
-                use_cache=True,
-            )
-            state.lengths = state.lengths + 1
-            hidden = out.last_hidden_state[:, -1]
+                memory.select(kept)
+                drawn, batch = drawn[kept], [batch[at] for at in going]
+            hidden = memory.step(drawn)
+
+    def _ends(self, row: Row, token: int, sampling: Sampling) -> bool:
+        """Add a token to a reply and say whether that was the last."""
+        if token in self.renderer.stops:
+            row.finish = "stop"
+            return True
+        row.said.append(token)
+        return len(row.said) >= sampling.max_tokens or len(row.ids) + len(row.said) >= self.context
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[Delta]:
         """Yield the pieces of one reply as they are drawn; a piece never holds half of a character."""
@@ -197,39 +171,18 @@ class Local:
         generator = torch.Generator().manual_seed(sampling.seed)
         shown = ""
         with torch.inference_mode():
-            state = self._read([row.ids])
-            hidden = state.last
-            room = min(sampling.max_tokens, self.context - len(row.ids))
-            for number in range(room):
+            memory, hidden = self._read([row], 0, [])
+            while True:
                 token = _draw(self._head(hidden), sampling, generator)
-                if int(token) in self.renderer.stops:
-                    row.finish = "stop"
-                    break
-                row.said.append(int(token))
+                ended = self._ends(row, int(token), sampling)
                 text = self.renderer.decode(row.said)
                 if not text.endswith("\ufffd") and len(text) > len(shown):
                     yield Delta(text[len(shown) :])
                     shown = text
-                if number + 1 < room:
-                    place = torch.tensor([[len(row.ids) + number]], device=self.device)
-                    out = self._core(
-                        input_ids=token[:, None],
-                        position_ids=place,
-                        past_key_values=state.cache,
-                        use_cache=True,
-                    )
-                    hidden = out.last_hidden_state[:, -1]
+                if ended:
+                    break
+                hidden = memory.step(token)
         yield Delta(self.renderer.decode(row.said)[len(shown) :], row.finish)
-
-
-@dataclass(slots=True)
-class _State:
-    """What the model remembers of a batch. Shapes: mask (B, seen), lengths (B,) real tokens, last (B, H)."""
-
-    cache: GrowingCache
-    mask: Tensor
-    lengths: Tensor
-    last: Tensor
 
 
 def _draw(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> Tensor:

@@ -59,7 +59,7 @@ def open_model(name: str, model: Model | None = None, say: Say = lambda _: None)
         check_base(base.folder, about)
         weights = load_adapter(weights, folder)
     context = min(context_of(base.folder), int(about.get("context", 1 << 30)))
-    return Opened(Local(weights, renderer, context, share=Policy(weights).shares_prefix), about, base.folder)
+    return Opened(Local(weights, renderer, context, packs=Policy(weights).packs), about, base.folder)
 
 
 def _about(folder: Path) -> dict[str, Any]:

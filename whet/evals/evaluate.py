@@ -85,8 +85,8 @@ def row_losses(policy: Policy, rows: Sequence[Tokens], tokens: int = 4096) -> li
     """Return each row's mean negative log-probability over its trained tokens (nats), in order."""
     losses: dict[int, float] = {}
     places = {id(row): place for place, row in enumerate(rows)}
-    for group in cut(rows, tokens, share=False):
-        batch = collate(group, share=False)
+    for group in cut(rows, tokens, padded=not policy.packs):
+        batch = collate(group, share=policy.packs)
         logprobs = policy(batch).logprobs.cpu()
         for at, row in enumerate(group):
             weights = batch.weights[at]

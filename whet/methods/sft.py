@@ -16,17 +16,17 @@ class SFT:
     Args:
         rows: what to learn from.
         per_step: rows per optimizer step.
-        tokens: padded tokens a micro-batch may hold; never changes the gradient.
-        share: compute the rows' common start once (the model must allow it).
+        tokens: tokens a micro-batch may hold; never changes the gradient.
+        packs: rows are laid end to end and their common start is computed once (the model must allow it).
     """
 
-    def __init__(self, rows: Sequence[Tokens], per_step: int, tokens: int, seed: int, *, share: bool = True) -> None:
-        self._rows, self._per_step, self._tokens, self._seed, self._share = (
+    def __init__(self, rows: Sequence[Tokens], per_step: int, tokens: int, seed: int, *, packs: bool = True) -> None:
+        self._rows, self._per_step, self._tokens, self._seed, self._packs = (
             rows,
             per_step,
             tokens,
             seed,
-            share,
+            packs,
         )
 
     def steps(self, start: int = 0) -> Iterator[list[Batch]]:
@@ -36,7 +36,7 @@ class SFT:
 
     def batches(self, rows: Sequence[Tokens]) -> list[Batch]:
         """Return these rows as micro-batches of like length."""
-        return [collate(group, share=self._share) for group in cut(rows, self._tokens, share=self._share)]
+        return [collate(group, share=self._packs) for group in cut(rows, self._tokens, padded=not self._packs)]
 
     def loss(self, outputs: Outputs, batch: Batch) -> Loss:
         """Return the summed, weighted negative log-likelihood (nats)."""

@@ -1,4 +1,4 @@
-"""Rows of tokens as tensors, cut so that a batch holds like lengths and computes a shared start once."""
+"""Rows of tokens as tensors, cut so that a batch fits and computes a shared start once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,7 @@ from torch import Tensor
 
 from whet.types import Tokens
 
-OVERHEAD = 96  # what starting a pass over the layers costs, in tokens' worth of time on two cores (docs/log.md)
-PAYS = 128  # tokens that a shared prefix must save, as it is a pass of its own
+PAYS = 32  # tokens that a shared prefix must save, as it makes attention one call more
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Batch:
 def collate(rows: Sequence[Tokens], *, share: bool = True, fill: int = 0) -> Batch:
     """Return the rows as one batch; with `share`, their longest common start becomes its prefix.
 
-    The prefix ends early enough that every token that trains, and the token before it, stays in the rows.
+    The prefix ends before the first token that trains.
     """
     length = shared_start(rows) if share else 0
     longest = max(len(row.ids) for row in rows) - length
@@ -60,7 +59,7 @@ def shared_start(rows: Sequence[Tokens]) -> int:
     if len(rows) < 2:
         return 0
     trains = min(next((at for at, weight in enumerate(row.weights) if weight > 0), len(row.ids)) for row in rows)
-    length = min(common_start([row.ids for row in rows]), trains - 1)
+    length = min(common_start([row.ids for row in rows]), trains)
     return length if pays(length, len(rows)) else 0
 
 
@@ -73,31 +72,18 @@ def common_start(rows: Sequence[list[int]] | Sequence[tuple[int, ...]]) -> int:
 
 
 def pays(length: int, rows: int) -> bool:
-    """Say whether computing a start of `length` tokens once is quicker than computing it in every row."""
+    """Say whether computing a start of `length` tokens once is worth an attention of its own."""
     return length > 0 and length * (rows - 1) >= PAYS
 
 
-def cut(rows: Sequence[Tokens], tokens: int, *, share: bool = True) -> list[list[Tokens]]:
-    """Return the rows of one step in groups of like length, at the least cost of padding and of starting a batch.
-
-    A group holds at most `tokens` padded tokens, or is a single longer row.
-    """
-    ordered = sorted(rows, key=lambda row: (len(row.ids), row.ids))
-    start = shared_start(ordered) if share else 0
-    best = [0.0] + [float("inf")] * len(ordered)  # best[j]: least cost of the first j rows
-    came = [0] * (len(ordered) + 1)
-    for end in range(1, len(ordered) + 1):
-        for first in range(end - 1, -1, -1):
-            count, longest = end - first, len(ordered[end - 1].ids)
-            shared = start if pays(start, count) else 0
-            if shared + count * (longest - shared) > tokens and count > 1:
-                break
-            cost = best[first] + shared + count * (longest - shared) + OVERHEAD * (2 if shared else 1)
-            if cost < best[end]:
-                best[end], came[end] = cost, first
-    groups = []
-    end = len(ordered)
-    while end:
-        groups.append(ordered[came[end] : end])
-        end = came[end]
-    return groups[::-1]
+def cut(rows: Sequence[Tokens], tokens: int, *, padded: bool = False) -> list[list[Tokens]]:
+    """Return the rows of one step in groups of like length of at most `tokens` tokens, or a single longer row."""
+    groups: list[list[Tokens]] = []
+    held = 0
+    for row in sorted(rows, key=lambda row: (len(row.ids), row.ids)):
+        held = len(row.ids) * (len(groups[-1]) + 1) if padded and groups else held + len(row.ids)
+        if not groups or held > tokens:
+            groups.append([])
+            held = len(row.ids)
+        groups[-1].append(row)
+    return groups

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache
 
 from whet.config.tree import Adapter
 from whet.errors import ModelError
@@ -13,6 +12,7 @@ from whet.models.adapt import attach, causal
 from whet.models.batch import Batch
 from whet.models.heads import Head
 from whet.models.logprobs import chosen
+from whet.models.packed import Layout, disable, enable, states
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class Outputs:
 class Policy:
     """A causal language model with what trains marked.
 
-    The head runs only where tokens train. A shared prefix is computed once and attended to by every row. Both are
-    checked against the model's own plain forward pass when the policy is made, on a small random batch: a model on
-    which the prefix does not agree is trained without one.
+    The head runs only where tokens train. Rows are laid end to end, so that no layer computes padding, and a shared
+    prefix is computed once. Both are checked against the model's own plain forward pass when the policy is made, on a
+    small random batch: a model on which the packed pass does not agree is trained on padded rows without a prefix.
 
     Raises:
         ModelError: the log-probabilities are not those of the model's own forward pass.
@@ -41,12 +41,15 @@ class Policy:
         self._inner = inner
         self._core: nn.Module = getattr(inner, str(inner.base_model_prefix))
         self._head = Head(inner)
-        if not self._agrees(prefix=0):
+        self.packs = enable(inner)
+        if self.packs and not self._agrees(prefix=4):
+            self.packs = False
+            disable(inner)
+        if not self.packs and not self._agrees(prefix=0):
             kind = type(inner).__name__
             raise ModelError(
                 f"model.name: {kind} computes its answers in a way that whet cannot follow; choose another"
             )
-        self.shares_prefix = self._agrees(prefix=4)
 
     @classmethod
     def trained(cls, model: nn.Module, adapter: Adapter, *, seed: int, autocast: bool) -> "Policy":
@@ -61,23 +64,33 @@ class Policy:
         batch = batch.to(self.device)
         rows, places = (batch.weights > 0).nonzero(as_tuple=True)
         with self._precision():
-            said = chosen(self.hidden(batch)[rows, places - 1], self._head, batch.tokens[rows, places])
-        # A weight at place 0 follows a prefix whose last token's state is not in the rows; collate never makes one.
+            hidden, where = self.hidden(batch)
+            # What comes before a row's first token is the last of the prefix, which stands in front of all rows.
+            before = torch.where(places > 0, where[rows, places - 1], len(batch.prefix) - 1)
+            said = chosen(hidden[before], self._head, batch.tokens[rows, places])
         spread = torch.zeros(batch.tokens.shape, dtype=torch.float32, device=self.device)
         return Outputs(spread.index_put((rows, places), said))
 
-    def hidden(self, batch: Batch) -> Tensor:
-        """Return the last hidden state after each token of the rows. Shapes: (B, T, H)."""
-        if not len(batch.prefix):
+    def hidden(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the last hidden states and where each row's tokens stand among them. Shapes: (N, H), (B, T) int64."""
+        if not self.packs:
             # Padding is on the right, where a causal model cannot see it from any real token.
-            return self._core(input_ids=batch.tokens, use_cache=False).last_hidden_state  # type: ignore[no-any-return]
-        length, (rows, width) = len(batch.prefix), batch.tokens.shape
-        cache = DynamicCache()
-        self._core(input_ids=batch.prefix[None], past_key_values=cache, use_cache=True)
-        cache.batch_repeat_interleave(rows)
-        places = torch.arange(length, length + width, device=self.device)[None].expand(rows, -1)
-        out = self._core(input_ids=batch.tokens, past_key_values=cache, position_ids=places, use_cache=True)
-        return out.last_hidden_state  # type: ignore[no-any-return]
+            out = self._core(input_ids=batch.tokens, use_cache=False).last_hidden_state
+            return out.flatten(0, 1), torch.arange(batch.tokens.numel(), device=self.device).view_as(batch.tokens)
+        start = len(batch.prefix)
+        order = batch.lengths.argsort(stable=True)
+        lengths = batch.lengths[order]
+        offsets = torch.empty_like(lengths)
+        offsets[order] = start + lengths.cumsum(0) - lengths
+        steps = torch.arange(batch.tokens.shape[1], device=self.device)
+        real = steps < batch.lengths[:, None]
+        where = (offsets[:, None] + steps) * real
+        ids = batch.prefix.new_empty(start + int(lengths.sum()))
+        ids[:start] = batch.prefix
+        ids[where[real]] = batch.tokens[real]
+        places = torch.arange(len(ids), device=self.device)
+        places[where[real]] = (start + steps).expand_as(real)[real]
+        return states(self._core, ids, places, Layout(lengths.tolist(), start, self.device)), where
 
     @torch.no_grad()
     def _agrees(self, prefix: int) -> bool:
@@ -86,20 +99,22 @@ class Policy:
         self.model.eval()
         generator = torch.Generator().manual_seed(0)
         vocabulary = int(self._inner.config.vocab_size)  # type: ignore[union-attr, arg-type]
-        tokens = torch.randint(0, vocabulary, (2, 12), generator=generator)
+        tokens = torch.randint(0, vocabulary, (3, 12), generator=generator)
         tokens[:, :prefix] = tokens[0, :prefix]
         rest = tokens[:, prefix:]
-        weights = torch.ones(rest.shape)
+        lengths = torch.tensor([rest.shape[1], rest.shape[1] - 3, rest.shape[1] - 3])
+        weights = (torch.arange(rest.shape[1]) < lengths[:, None]).float()
         weights[:, 0] = 0
-        batch = Batch(tokens[0, :prefix], rest, weights, torch.tensor([rest.shape[1]] * 2))
+        batch = Batch(tokens[0, :prefix], rest, weights, lengths)
         try:
             ours = self(batch).logprobs[:, 1:]
             with self._precision():
                 logits = self._inner(input_ids=tokens.to(self.device)).logits.float()
-        except (RuntimeError, TypeError, ValueError, AttributeError):
+        except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError):
             return False
         finally:
             self.model.train(was_training)
         plain = logits[:, prefix:-1].log_softmax(-1).gather(-1, rest[:, 1:, None].to(self.device))[..., 0]
         exact = next(self.model.parameters()).dtype == torch.float32 and not self._autocast
+        plain = plain * weights[:, 1:].to(plain.device)
         return bool(torch.allclose(ours, plain, atol=1e-3 if exact else 0.25))

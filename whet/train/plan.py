@@ -10,7 +10,7 @@ from whet.train.optim import default_epochs, default_lr, default_rows
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be done. Units: steps are optimizer steps, tokens are padded tokens of a micro-batch."""
+    """What will be done. Units: steps are optimizer steps, tokens are those of a micro-batch."""
 
     lr: float
     epochs: float

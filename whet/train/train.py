@@ -92,7 +92,7 @@ def train(
     parameters = trainable(policy.model)
     optimizer = optim.build_optimizer(parameters, config.optim, plan.lr)
     journey = _resume(run, parameters, optimizer, show)
-    sft = SFT(prepared.train.rows, plan.rows, plan.tokens, config.seed, share=policy.shares_prefix)
+    sft = SFT(prepared.train.rows, plan.rows, plan.tokens, config.seed, packs=policy.packs)
     held_out = sft.batches(prepared.validation.rows) if prepared.validation else []
     course = Course(config, run, plan, policy, parameters, optimizer, journey, sft, held_out, stop)
     _announce(run, show, policy, plan, prepared)
@@ -307,7 +307,7 @@ def _announce(run: Run, show: Progress, policy: Policy, plan: Plan, prepared: Pr
     weights = f"{training:,} of {total:,} weights train, {dtype} on {policy.device.type}"
     said = f"{plan.sentence(len(prepared.train.rows))}; {weights}"
     show.say(said)
-    run.log("events", event="plan", what=said, plan=plan.as_dict(), shares_prefix=policy.shares_prefix)
+    run.log("events", event="plan", what=said, plan=plan.as_dict(), packs=policy.packs)
 
 
 def _finish(course: Course, prepared: Prepared, show: Progress) -> Trained:

@@ -118,7 +118,7 @@ def _base_engine(config: Config, prepared: Prepared, tuned: Local) -> Local:
     device = device_of(config.model.device)
     dtype = dtype_of(config.model.dtype, device)
     model = load(prepared.base.folder, dtype, device)
-    return Local(model, prepared.renderer, tuned.context, share=Policy(model).shares_prefix)
+    return Local(model, prepared.renderer, tuned.context, packs=Policy(model).packs)
 
 
 def _judge(

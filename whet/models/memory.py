@@ -1,0 +1,181 @@
+"""What a model remembers of prompts while it answers them: keys and values, the shared start's only once."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from whet.models.packed import Bucket, Layout, states
+
+ROOM = 64  # tokens of space made at a time
+
+Pairs = list[tuple[Tensor, Tensor]]  # keys and values by layer
+
+
+class Memory(Protocol):
+    """The prompts of one batch."""
+
+    def read(self, rows: Sequence[Sequence[int]], keep: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return the hidden states of every row's tokens and where each stands; remember `keep[b]` tokens of row b.
+
+        Shapes: (N, H), and (B, T) int64, T being the longest row.
+        """
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Append one token to each row. Shapes: tokens (B,); result (B, H)."""
+
+    def select(self, kept: Tensor) -> None:
+        """Forget all but these rows."""
+
+
+class _Filling(Layout):
+    """A layout that hands the keys and values that go by to a store."""
+
+    def __init__(self, lengths: Sequence[int], order: Tensor, start: Pairs, store: "Packed") -> None:
+        known = start[0][0].shape[2] if start else 0
+        super().__init__(lengths, known, order.device, inside=False)
+        self._order, self._pairs, self._store = order, start, store
+
+    def remembered(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor] | None:
+        return self._pairs[layer] if self._pairs else None
+
+    def keep(self, layer: int, bucket: Bucket, keys: Tensor, values: Tensor) -> None:
+        self._store.put(layer, self._order[bucket.first : bucket.first + bucket.rows], keys, values)
+
+
+class _Stepping(Layout):
+    """One new token per row, attending to the start, to what its row remembers and to itself."""
+
+    def __init__(self, store: "Packed") -> None:
+        self._store = store
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, window: int | None, **options: Any
+    ) -> Tensor:
+        """Shapes: query (1, heads, B, D); result (1, B, heads, D)."""
+        store = self._store
+        keys, values = store.append(layer, key[0].transpose(0, 1), value[0].transpose(0, 1))
+        groups, rows, seen = key.shape[1], query.shape[2], keys.shape[2]
+        scale = options["scale"] or query.shape[-1] ** -0.5
+        asked = query[0].reshape(groups, -1, rows, query.shape[3]) * scale  # (groups, heads of a group, B, D)
+        own = asked.permute(2, 0, 1, 3) @ keys.mT  # (B, groups, heads of a group, seen)
+        age = store.lengths[:, None] - torch.arange(seen, device=query.device)
+        hidden = age < 0 if window is None else (age < 0) | (age >= window)
+        scores = own.float().masked_fill(hidden[:, None, None], float("-inf"))
+        if store.start:
+            before, told = store.start[layer]
+            shared = (asked.flatten(1, 2) @ before[0].mT).float().view(groups, -1, rows, before.shape[2])
+            if window is not None:
+                far = before.shape[2] + store.lengths[:, None] - torch.arange(before.shape[2], device=query.device)
+                shared = shared.masked_fill((far >= window)[None, None], float("-inf"))
+            scores = torch.cat([shared.permute(2, 0, 1, 3), scores], -1)
+        likely = scores.softmax(-1).to(value.dtype)
+        said: Tensor = likely[..., -seen:] @ values  # (B, groups, heads of a group, D)
+        if store.start:
+            first = likely[..., :-seen].permute(1, 2, 0, 3).flatten(1, 2) @ told[0]
+            said = said + first.view(asked.shape).permute(2, 0, 1, 3)
+        return said.flatten(1, 2)[None]
+
+
+class Packed:
+    """Rows laid end to end; the keys and values of a shared start are held once for all of them."""
+
+    def __init__(self, core: nn.Module, device: torch.device, start: Pairs | None = None) -> None:
+        self._core, self._device = core, device
+        self.start: Pairs = start or []
+        self._begin = self.start[0][0].shape[2] if self.start else 0
+        self._rows: Pairs = []
+        self.lengths = torch.zeros(0, dtype=torch.long)  # tokens remembered of each row, the start excluded
+        self._longest = 0
+
+    @classmethod
+    def begun(cls, core: nn.Module, device: torch.device, ids: Sequence[int]) -> Pairs:
+        """Return the keys and values of a start that many rows share."""
+        reader = cls(core, device)
+        reader.read([ids], [len(ids)])
+        return [(key[:, :, : len(ids)], value[:, :, : len(ids)]) for key, value in reader._rows]
+
+    def read(self, rows: Sequence[Sequence[int]], keep: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """See Memory.read; the rows do not hold the start."""
+        order = sorted(range(len(rows)), key=lambda at: len(rows[at]))
+        lengths = [len(rows[at]) for at in order]
+        self._longest = max(keep)
+        self._rows, self._space = [], (len(rows), max(lengths[-1], self._longest + ROOM))
+        ids = torch.tensor([token for at in order for token in rows[at]], device=self._device)
+        places = torch.cat([torch.arange(length) for length in lengths]).to(self._device) + self._begin
+        layout = _Filling(lengths, torch.tensor(order, device=self._device), self.start, self)
+        hidden = states(self._core, ids, places, layout)
+        self.lengths = torch.tensor(list(keep), device=self._device)
+        where = torch.zeros(len(rows), lengths[-1], dtype=torch.long)
+        offset = 0
+        for at, length in zip(order, lengths, strict=True):
+            where[at, :length] = torch.arange(offset, offset + length)
+            offset += length
+        return hidden, where.to(self._device)
+
+    def put(self, layer: int, rows: Tensor, keys: Tensor, values: Tensor) -> None:
+        """Remember the keys and values of some rows of a layer. Shapes: (rows, heads, T, D)."""
+        if layer == len(self._rows):
+            count, room = self._space
+            shape = (count, keys.shape[1], room, keys.shape[3])
+            self._rows.append((keys.new_zeros(shape), values.new_zeros(shape)))
+        for space, new in zip(self._rows[layer], (keys, values), strict=True):
+            space[rows, :, : new.shape[2]] = new
+
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Remember one more token of every row and return all that is remembered. Shapes: (B, heads, D)."""
+        if self._rows[layer][0].shape[2] <= self._longest:
+            key, value = (
+                torch.cat([space, space.new_zeros(*space.shape[:2], ROOM, space.shape[3])], 2)
+                for space in self._rows[layer]
+            )
+            self._rows[layer] = (key, value)
+        every = torch.arange(len(keys), device=self._device)
+        for space, new in zip(self._rows[layer], (keys, values), strict=True):
+            space[every, :, self.lengths] = new
+        first, second = self._rows[layer]
+        return first[:, :, : self._longest + 1], second[:, :, : self._longest + 1]
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """See Memory.step."""
+        hidden = states(self._core, tokens, self._begin + self.lengths, _Stepping(self))
+        self.lengths = self.lengths + 1
+        self._longest += 1
+        return hidden
+
+    def select(self, kept: Tensor) -> None:
+        """See Memory.select."""
+        self._rows = [(key[kept], value[kept]) for key, value in self._rows]
+        self.lengths = self.lengths[kept]
+        self._longest = int(self.lengths.max())
+
+
+class Single:
+    """One row in transformers' own cache: for architectures whose attention is not ours to lay out."""
+
+    def __init__(self, core: nn.Module, device: torch.device) -> None:
+        self._core, self._device = core, device
+        self._cache = None
+        self._length = 0
+
+    def read(self, rows: Sequence[Sequence[int]], keep: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """See Memory.read."""
+        (row,), (kept,) = rows, keep
+        ids = torch.tensor([list(row)], device=self._device)
+        out = self._core(input_ids=ids[:, :kept], use_cache=True)
+        self._cache, self._length = out.past_key_values, kept
+        hidden = out.last_hidden_state[0]
+        if len(row) > kept:  # not every cache can forget, so what follows is read apart
+            hidden = self._core(input_ids=ids, use_cache=False).last_hidden_state[0]
+        return hidden, torch.arange(len(row), device=self._device)[None]
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """See Memory.step."""
+        place = torch.tensor([[self._length]], device=self._device)
+        out = self._core(input_ids=tokens[:, None], position_ids=place, past_key_values=self._cache, use_cache=True)
+        self._length += 1
+        return out.last_hidden_state[:, -1]  # type: ignore[no-any-return]
+
+    def select(self, kept: Tensor) -> None:
+        """See Memory.select."""
