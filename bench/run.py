@@ -54,7 +54,7 @@ def with_whet(folder: Path, rows: list, steps: int, dtype: torch.dtype) -> tuple
     policy = Policy.trained(load(folder, dtype, CPU), Adapter(), seed=0, autocast=False)
     parameters = trainable(policy.model)
     optimizer = build_optimizer(parameters, Optim(), 2e-4)
-    method = SFT(rows, PER_STEP, 4096, 0, share=policy.shares_prefix)
+    method = SFT(rows, PER_STEP, 4096, 0, packs=policy.packs)
     made = (method.batches(rows[at : at + PER_STEP]) for at in range(0, steps * PER_STEP, PER_STEP))
     losses, tokens, start = [], 0, time.perf_counter()
     for record in fit(policy, method, made, optimizer, parameters, Pace(0, lambda _: 2e-4, 1.0)):

@@ -71,7 +71,7 @@ def gradient(made, batches):
 
 
 def plain(made, rows):
-    """Transformers' own loss: labels of -100 where nothing trains."""
+    """Transformers' and PEFT's own loss: labels of -100 where nothing trains."""
     width = max(len(row.ids) for row in rows)
     ids = torch.tensor([list(row.ids) + [0] * (width - len(row.ids)) for row in rows])
     labels = torch.tensor([
@@ -79,8 +79,12 @@ def plain(made, rows):
         for row in rows
     ])  # fmt: skip
     mask = torch.tensor([[1] * len(row.ids) + [0] * (width - len(row.ids)) for row in rows])
-    loss = made.model(input_ids=ids, attention_mask=mask, labels=labels).loss
+    ours = {module: vars(module).pop("forward") for module in made.model.modules() if "forward" in vars(module)}
+    loss = made.model(input_ids=ids, attention_mask=mask, labels=labels).loss  # PEFT's own layers
     loss.backward()
+    for module, forward in ours.items():
+        module.forward = forward
+    assert bool(ours) == hasattr(made.model, "peft_config")
     grads = {name: parameter.grad.clone() for name, parameter in trainable(made.model).items()}
     made.model.zero_grad()
     return float(loss.detach()), grads
@@ -197,3 +201,19 @@ def test_a_layer_that_sees_a_window_only_sees_no_farther_when_packed(rows, tmp_p
     made = policy(tmp_path, FULL)
     assert made.packs
     assert_same(gradient(made, [collate(rows)]), plain(made, rows))
+
+
+@pytest.mark.parametrize("changed", [{"dropout": 0.5}, {"r": 5, "alpha": 3.0}])
+def test_an_adapter_in_one_pass_says_what_peft_says(tiny, rows, changed):
+    made = policy(tiny, Adapter(**{"r": 4, "alpha": 8.0, **changed}))
+    made.model.eval()
+    layer = next(module for module in made.model.modules() if "forward" in vars(module))
+    x = torch.randn(3, 5, layer.in_features)
+    assert torch.allclose(layer(x), type(layer).forward(layer, x), atol=1e-6)
+    with made.model.disable_adapter():
+        assert torch.equal(layer(x), layer.base_layer(x))
+    made.model.train()
+    torch.manual_seed(0)
+    ours = layer(x)
+    torch.manual_seed(0)
+    assert torch.allclose(ours, type(layer).forward(layer, x), atol=1e-6)  # the same places drop out

@@ -1,4 +1,4 @@
-"""What trains: low-rank additions in PEFT's format, or every weight. The only room that knows peft."""
+"""What trains: low-rank additions in PEFT's format, or every weight. Only this room and the next know peft."""
 
 import json
 import warnings
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from whet.config.tree import Adapter
 from whet.errors import ModelError
+from whet.models.lora import fuse
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -33,7 +34,9 @@ def attach(model: nn.Module, adapter: Adapter, seed: int) -> nn.Module:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return get_peft_model(model, lora)
+        adapted = get_peft_model(model, lora)
+    fuse(adapted)
+    return adapted
 
 
 def causal(model: nn.Module) -> nn.Module:
@@ -81,9 +84,11 @@ def load_adapter(model: nn.Module, folder: Path) -> nn.Module:
     if not (folder / WEIGHTS).is_file():
         raise ModelError(f"{folder}: no {WEIGHTS}; whet reads adapters as safetensors only")
     try:
-        return PeftModel.from_pretrained(model, folder, use_safetensors=True).eval()
+        adapted = PeftModel.from_pretrained(model, folder, use_safetensors=True).eval()
     except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
         raise ModelError(f"{folder}: the adapter does not fit the base model: {str(error).splitlines()[0]}") from None
+    fuse(adapted)
+    return adapted
 
 
 def merged(model: nn.Module) -> nn.Module:
