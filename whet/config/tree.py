@@ -58,7 +58,7 @@ class Data(Section):
     shares: tuple[float, float] = (0.1, 0.15)
     """Shares set aside for validation and test when no files are given for them."""
     max_tokens: int | None = Field(None, ge=8)
-    """Longest row in tokens; default is the model's context, at most 2,048."""
+    """Longest row in tokens; default is the model's context, at most 4,096."""
     overlong: Literal["error", "drop", "truncate_left", "split"] = "error"
     """What to do with a longer row. Everything but error is counted in the report."""
     train_on: Literal["answers", "all"] = "answers"

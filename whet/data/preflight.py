@@ -9,7 +9,7 @@ from whet.data.render import Renderer
 from whet.errors import DataError, ModelError, Problem
 from whet.types import Chat, Example, Tokens
 
-LONGEST = 2048
+LONGEST = 4096
 LONGEST_REPLY = 256
 
 
