@@ -14,7 +14,7 @@ from whet.models.adapt import causal
 from whet.models.batch import common_start
 from whet.models.heads import Head
 from whet.models.logprobs import chosen
-from whet.models.memory import Memory, Packed, Pairs, Single
+from whet.models.memory import Memory, Packed, Pairs, Single, length_of
 from whet.types import Delta, Prompt, Reply, Sampling
 
 BUDGET = 12_288  # tokens of keys and values a batch may grow to, a shared start counted once
@@ -68,11 +68,11 @@ class Local:
         """
         rows = [self._row(at, prompt, log_loss) for at, prompt in enumerate(prompts)]
         shared = common_start([row.ids for row in rows]) if self._packs and len(rows) > 1 else 0
-        begun: Pairs = []
+        begun: Pairs = {}
         if shared >= SHARED:
             self.between()
             begun = Packed.begun(self._core, self.device, rows[0].ids[:shared])
-        for group in self._groups(rows, sampling.max_tokens, shared if begun else 0):
+        for group in self._groups(rows, sampling.max_tokens, length_of(begun)):
             start = time.perf_counter()
             self._answer(group, sampling, begun)
             seconds = (time.perf_counter() - start) / len(group)
@@ -121,7 +121,7 @@ class Local:
         Shapes: (B, H), the hidden state that says the first token of each reply.
         """
         self.between()
-        shared = begun[0][0].shape[2] if begun else 0
+        shared = length_of(begun)
         memory = self._memory(begun)
         targets = [row.targets[number] if number < len(row.targets) else [] for row in rows]
         read = [row.ids[shared:] + target[:-1] for row, target in zip(rows, targets, strict=True)]
@@ -171,7 +171,7 @@ class Local:
         generator = torch.Generator().manual_seed(sampling.seed)
         shown = ""
         with torch.inference_mode():
-            memory, hidden = self._read([row], 0, [])
+            memory, hidden = self._read([row], 0, {})
             while True:
                 token = _draw(self._head(hidden), sampling, generator)
                 ended = self._ends(row, int(token), sampling)

@@ -10,7 +10,12 @@ from whet.models.packed import Bucket, Layout, states
 
 ROOM = 64  # tokens of space made at a time
 
-Pairs = list[tuple[Tensor, Tensor]]  # keys and values by layer
+Pairs = dict[int, tuple[Tensor, Tensor]]  # keys and values by layer; not every layer has them
+
+
+def length_of(start: Pairs) -> int:
+    """Return how many tokens a start has."""
+    return next(iter(start.values()))[0].shape[2] if start else 0
 
 
 class Memory(Protocol):
@@ -33,7 +38,7 @@ class _Filling(Layout):
     """A layout that hands the keys and values that go by to a store."""
 
     def __init__(self, lengths: Sequence[int], order: Tensor, start: Pairs, store: "Packed") -> None:
-        known = start[0][0].shape[2] if start else 0
+        known = length_of(start)
         super().__init__(lengths, known, order.device, inside=False)
         self._order, self._pairs, self._store = order, start, store
 
@@ -83,9 +88,9 @@ class Packed:
 
     def __init__(self, core: nn.Module, device: torch.device, start: Pairs | None = None) -> None:
         self._core, self._device = core, device
-        self.start: Pairs = start or []
-        self._begin = self.start[0][0].shape[2] if self.start else 0
-        self._rows: Pairs = []
+        self.start: Pairs = start or {}
+        self._begin = length_of(self.start)
+        self._rows: Pairs = {}
         self.lengths = torch.zeros(0, dtype=torch.long)  # tokens remembered of each row, the start excluded
         self._longest = 0
 
@@ -94,14 +99,14 @@ class Packed:
         """Return the keys and values of a start that many rows share."""
         reader = cls(core, device)
         reader.read([ids], [len(ids)])
-        return [(key[:, :, : len(ids)], value[:, :, : len(ids)]) for key, value in reader._rows]
+        return {at: (key[:, :, : len(ids)], value[:, :, : len(ids)]) for at, (key, value) in reader._rows.items()}
 
     def read(self, rows: Sequence[Sequence[int]], keep: Sequence[int]) -> tuple[Tensor, Tensor]:
         """See Memory.read; the rows do not hold the start."""
         order = sorted(range(len(rows)), key=lambda at: len(rows[at]))
         lengths = [len(rows[at]) for at in order]
         self._longest = max(keep)
-        self._rows, self._space = [], (len(rows), max(lengths[-1], self._longest + ROOM))
+        self._rows, self._space = {}, (len(rows), max(lengths[-1], self._longest + ROOM))
         ids = torch.tensor([token for at in order for token in rows[at]], device=self._device)
         places = torch.cat([torch.arange(length) for length in lengths]).to(self._device) + self._begin
         layout = _Filling(lengths, torch.tensor(order, device=self._device), self.start, self)
@@ -116,10 +121,10 @@ class Packed:
 
     def put(self, layer: int, rows: Tensor, keys: Tensor, values: Tensor) -> None:
         """Remember the keys and values of some rows of a layer. Shapes: (rows, heads, T, D)."""
-        if layer == len(self._rows):
+        if layer not in self._rows:
             count, room = self._space
             shape = (count, keys.shape[1], room, keys.shape[3])
-            self._rows.append((keys.new_zeros(shape), values.new_zeros(shape)))
+            self._rows[layer] = (keys.new_zeros(shape), values.new_zeros(shape))
         for space, new in zip(self._rows[layer], (keys, values), strict=True):
             space[rows, :, : new.shape[2]] = new
 
@@ -146,7 +151,7 @@ class Packed:
 
     def select(self, kept: Tensor) -> None:
         """See Memory.select."""
-        self._rows = [(key[kept], value[kept]) for key, value in self._rows]
+        self._rows = {layer: (key[kept], value[kept]) for layer, (key, value) in self._rows.items()}
         self.lengths = self.lengths[kept]
         self._longest = int(self.lengths.max())
 

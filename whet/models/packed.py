@@ -46,6 +46,7 @@ class Layout:
 
     def __init__(self, lengths: Sequence[int], start: int, device: torch.device, *, inside: bool = True) -> None:
         self.start, self.inside = start, inside
+        self.windows: set[int | None] = set()  # how far the layers that came by said that they see
         offset = start if inside else 0
         self.buckets: list[Bucket] = []
         for first, end in _like_lengths(lengths, start):
@@ -66,6 +67,7 @@ class Layout:
 
         Shapes: query (1, heads, N, D); key, value (1, key heads, N, D); result (1, N, heads, D).
         """
+        self.windows.add(window)
         said = []
         start = self.remembered(layer, key, value)
         if self.start and self.inside:
@@ -129,9 +131,11 @@ def _like_lengths(lengths: Sequence[int], start: int) -> list[tuple[int, int]]:
     for end in range(1, len(lengths) + 1):
         longest = lengths[end - 1]
         for first in range(end - 1, -1, -1):
-            cost = best[first] + (end - first) * longest * (start + longest) * PAIR + BUCKET
-            if cost < best[end]:
-                best[end], came[end] = cost, first
+            alone = (end - first) * longest * (start + longest) * PAIR + BUCKET
+            if alone > best[end]:
+                break
+            if best[first] + alone < best[end]:
+                best[end], came[end] = best[first] + alone, first
     groups = []
     end = len(lengths)
     while end:
@@ -215,6 +219,8 @@ def enable(inner: Any) -> bool:
     """Make a causal model call `attend`, if it attends as `sdpa` does; `disable` undoes it."""
     if getattr(inner.config, "_attn_implementation", None) not in ("sdpa", NAME):
         return False
+    if getattr(inner.config.get_text_config(), "attention_chunk_size", None):
+        return False  # told to the mask alone, which we make ourselves
     inner.config._attn_implementation = NAME
     return True
 
@@ -222,6 +228,12 @@ def enable(inner: Any) -> bool:
 def disable(inner: Any) -> None:
     """Let the model attend as transformers chose."""
     inner.config._attn_implementation = "sdpa"
+
+
+def sees_as_configured(inner: Any, layout: Layout) -> bool:
+    """Say whether a model whose configuration limits how far it sees has told that to a layout that went through it."""
+    window = getattr(inner.config.get_text_config(), "sliding_window", None)
+    return window is None or window in layout.windows
 
 
 def states(core: nn.Module, ids: Tensor, places: Tensor, layout: Layout) -> Tensor:

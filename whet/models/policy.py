@@ -12,7 +12,7 @@ from whet.models.adapt import attach, causal
 from whet.models.batch import Batch
 from whet.models.heads import Head
 from whet.models.logprobs import chosen
-from whet.models.packed import Layout, disable, enable, states
+from whet.models.packed import Layout, disable, enable, sees_as_configured, states
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,11 @@ class Policy:
         ids[where[real]] = batch.tokens[real]
         places = torch.arange(len(ids), device=self.device)
         places[where[real]] = (start + steps).expand_as(real)[real]
-        return states(self._core, ids, places, Layout(lengths.tolist(), start, self.device)), where
+        layout = Layout(lengths.tolist(), start, self.device)
+        hidden = states(self._core, ids, places, layout)
+        if not sees_as_configured(self._inner, layout):
+            raise NotImplementedError("a window that only transformers' own mask knows of")
+        return hidden, where
 
     @torch.no_grad()
     def _agrees(self, prefix: int) -> bool:
