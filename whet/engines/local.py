@@ -14,10 +14,11 @@ from whet.models.adapt import causal
 from whet.models.batch import common_start
 from whet.models.heads import Head
 from whet.models.logprobs import chosen
-from whet.models.memory import Memory, Packed, Pairs, Single, length_of
+from whet.models.memory import Memory, Packed, Pairs, Single, bytes_per_token, length_of
 from whet.types import Delta, Prompt, Reply, Sampling
 
-BUDGET = 12_288  # tokens of keys and values a batch may grow to, a shared start counted once
+BUDGET = 2 << 30  # bytes of keys and values a batch may grow to, a shared start counted once
+MOST = 128  # rows in a batch
 SHARED = 8  # tokens that a shared start must have to be worth a pass of its own
 LEFT = 0.85  # rows that ended stay in the batch until so few are going on: taking them out copies all others
 
@@ -52,6 +53,7 @@ class Local:
         inner = causal(model)
         self._core: nn.Module = getattr(inner, str(inner.base_model_prefix))
         self._head = Head(inner)
+        self._room = BUDGET // bytes_per_token(inner) if packs else 0
 
     def prompt_ids(self, prompt: Prompt) -> list[int]:
         """Return the prompt's tokens, as `complete` will send them."""
@@ -98,7 +100,8 @@ class Local:
         group: list[Row] = []
         for row in sorted(rows, key=lambda row: (len(row.ids), row.ids)):
             longest = len(row.ids) - shared + max([max_tokens, *map(len, row.targets)])
-            if group and (not self._packs or longest * (len(group) + 1) > BUDGET):
+            most = min(MOST, self._room // longest) if self._packs else 1
+            if group and len(group) >= most:
                 yield group
                 group = []
             group.append(row)

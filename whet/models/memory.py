@@ -18,6 +18,15 @@ def length_of(start: Pairs) -> int:
     return next(iter(start.values()))[0].shape[2] if start else 0
 
 
+def bytes_per_token(inner: Any) -> int:
+    """Return how much the keys and values of one token take in all layers of a causal model."""
+    config = inner.config.get_text_config()
+    heads = config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    groups = getattr(config, "num_key_value_heads", None) or heads
+    return int(2 * config.num_hidden_layers * groups * width * inner.dtype.itemsize)
+
+
 class Memory(Protocol):
     """The prompts of one batch."""
 
