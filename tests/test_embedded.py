@@ -39,5 +39,5 @@ def test_its_tokens_are_those_of_transformers(opened):
     assert trained == ["Hello!\n\nHow?<|im_end|>", "Bye.<|im_end|>"]
 
 
-def test_a_shared_prefix_is_allowed(opened):
-    assert opened.engine._share
+def test_its_rows_can_be_laid_end_to_end(opened):
+    assert opened.engine._packs
