@@ -53,14 +53,16 @@ def ask(
 def _kept(file: Path, digest: str) -> dict[int, Reply]:
     if not file.exists():
         return {}
-    head, *lines = file.read_text(encoding="utf-8", errors="replace").splitlines() or ["{}"]
+    # Only "\n" ends a line: a reply may hold U+2028 or U+0085, at which splitlines would cut.
+    head, *lines = [line for line in file.read_text(encoding="utf-8", errors="replace").split("\n") if line] or ["{}"]
     kept: dict[int, Reply] = {}
     try:
         if json.loads(head).get("prompts") != digest:
             return {}
         for line in lines:
             fields = json.loads(line)
-            kept[fields.pop("place")] = Reply(**fields)
+            place = fields.pop("place")
+            kept[place] = Reply(**fields)
     except (ValueError, TypeError, KeyError):
         pass  # a line torn by a crash: everything before it counts
     if kept and len(kept) != len(lines):

@@ -48,7 +48,7 @@ class Run:
         file = self.path / f"{name}.jsonl"
         if not file.exists():
             return
-        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in file.read_text(encoding="utf-8", errors="replace").split("\n"):
             try:
                 yield json.loads(line)
             except ValueError:
