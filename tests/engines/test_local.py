@@ -122,3 +122,36 @@ def test_a_context_smaller_than_the_model_is_kept(tiny, renderer):
     engine = Local(load(tiny, torch.float32, torch.device("cpu")), renderer, 80, packs=True)
     ((_, reply),) = engine.complete([ASKED[0]], Sampling(max_tokens=400))
     assert reply.prompt_tokens + reply.completion_tokens <= 80
+
+
+def test_a_model_whose_rows_cannot_be_laid_out_answers_the_same_one_by_one(tiny, engine, renderer):
+    single = Local(load(tiny, torch.float32, torch.device("cpu")), renderer, engine.context, packs=False)
+    sampling = Sampling(max_tokens=24)
+    ours = ordered(single.complete(ASKED, sampling, log_loss=True))
+    for one, other in zip(ours, ordered(engine.complete(ASKED, sampling, log_loss=True)), strict=True):
+        assert one.text == other.text
+        assert one.log_loss == pytest.approx(other.log_loss, abs=1e-4)
+
+
+def test_a_model_that_sees_a_window_only_answers_as_transformers_does(tiny, tmp_path):
+    import shutil
+
+    from transformers import MistralConfig, MistralForCausalLM
+
+    shutil.copytree(tiny, tmp_path, dirs_exist_ok=True)
+    torch.manual_seed(0)
+    config = MistralConfig(
+        vocab_size=AutoModelForCausalLM.from_pretrained(tiny).config.vocab_size, hidden_size=32, intermediate_size=64,
+        num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8, sliding_window=9,
+    )  # fmt: skip
+    MistralForCausalLM(config).save_pretrained(tmp_path)
+    windowed = open_model(str(tmp_path)).engine
+    assert windowed._packs
+    peer = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    for prompt, reply in zip(ASKED, ordered(windowed.complete(ASKED, Sampling(max_tokens=24))), strict=True):
+        ids = torch.tensor([windowed.prompt_ids(prompt)])
+        made = peer.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=24, do_sample=False,
+            eos_token_id=sorted(windowed.renderer.stops), pad_token_id=0,
+        )  # fmt: skip
+        assert reply.text == windowed.renderer.decode(made[0, ids.shape[1] :].tolist())

@@ -114,7 +114,7 @@ class Policy:
             ours = self(batch).logprobs[:, 1:]
             with self._precision():
                 logits = self._inner(input_ids=tokens.to(self.device)).logits.float()
-        except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError):
+        except (RuntimeError, TypeError, ValueError, AttributeError):
             return False
         finally:
             self.model.train(was_training)
