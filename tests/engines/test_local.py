@@ -1,11 +1,13 @@
 """Answers in batches are the answers of transformers one by one."""
 
+import random
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
 from whet.engines.fewshot import FewShot
-from whet.engines.local import Local
+from whet.engines.local import Local, Row, _draw
 from whet.engines.open import open_model
 from whet.errors import ModelError, UsageError
 from whet.models.load import load
@@ -47,6 +49,39 @@ def test_an_answer_does_not_depend_on_its_company(engine):
     together = ordered(engine.complete(ASKED, Sampling(max_tokens=24)))
     alone = [next(engine.complete([prompt], Sampling(max_tokens=24)))[1].text for prompt in ASKED]
     assert [reply.text for reply in together] == alone
+
+
+def test_rows_that_enter_while_others_answer_change_no_answer(engine, monkeypatch):
+    sampling = Sampling(1.5, max_tokens=200, seed=1)
+    together = ordered(engine.complete(ASKED * 3, sampling, log_loss=True))
+    assert {reply.finish for reply in together} == {"stop", "length"}
+    monkeypatch.setattr("whet.engines.local.MOST", 3)
+    monkeypatch.setattr("whet.engines.local.READ", 40)
+    for one, other in zip(ordered(engine.complete(ASKED * 3, sampling, log_loss=True)), together, strict=True):
+        assert (one.text, one.finish) == (other.text, other.finish)
+        assert one.log_loss == pytest.approx(other.log_loss, abs=1e-4)
+
+
+def test_replies_come_as_they_end_not_when_all_have_ended(engine):
+    sampling = Sampling(1.5, max_tokens=200, seed=1)
+    lengths = [reply.completion_tokens for _, reply in engine.complete(ASKED * 3, sampling)]
+    assert len(set(lengths)) > 3
+    assert lengths == sorted(lengths)
+
+
+def test_what_is_drawn_does_not_depend_on_its_company(engine):
+    sampling = Sampling(1.0, 0.9, 16, 3)
+    together = ordered(engine.complete(ASKED, sampling))
+    assert ordered(engine.complete(ASKED[:2], sampling))[1].text == together[1].text
+
+
+def test_tokens_are_drawn_as_often_as_they_are_likely():
+    likely = torch.tensor([0.4, 0.05, 0.3, 0.0, 0.25])
+    rows = [Row(0, [], [], 0, random.Random(0))] * 4000
+    for top_p, expected in ((1.0, likely), (0.8, torch.tensor([0.4, 0, 0.3, 0, 0.25]) / 0.95)):
+        drawn = _draw(likely.log().expand(4000, -1), rows, Sampling(1.0, top_p))
+        assert drawn.bincount(minlength=5) / 4000 == pytest.approx(expected, abs=0.03)
+        assert not (expected[drawn] == 0).any()
 
 
 def test_a_stream_says_what_complete_says(engine):

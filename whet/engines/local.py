@@ -1,6 +1,8 @@
-"""A local model that answers: a start that all prompts share computed once, rows leaving as they end."""
+"""A local model that answers: a common start computed once, rows leaving as they end, others entering."""
 
+import random
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,20 +21,24 @@ from whet.types import Delta, Prompt, Reply, Sampling
 
 BUDGET = 2 << 30  # bytes of keys and values a batch may grow to, a shared start counted once
 MOST = 128  # rows in a batch
+ENTER = 8  # others enter when one place in so many is free: reading a few short prompts at a time is slow
+READ = 8192  # tokens read at a time
 SHARED = 8  # tokens that a shared start must have to be worth a pass of its own
-LEFT = 0.85  # rows that ended stay in the batch until so few are going on: taking them out copies all others
 
 
 @dataclass(slots=True)
 class Row:
-    """One prompt on its way to a reply."""
+    """One prompt on its way to a reply. `longest`: tokens that it may come to; `seconds`: its share of the time."""
 
     place: int
     ids: list[int]
     targets: list[list[int]]
+    longest: int
+    draws: random.Random
     said: list[int] = field(default_factory=list)
     finish: Literal["stop", "length"] = "length"
     losses: list[float] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 class Local:
@@ -63,27 +69,42 @@ class Local:
     def complete(
         self, prompts: Sequence[Prompt], sampling: Sampling, *, log_loss: bool = False
     ) -> Iterator[tuple[int, Reply]]:
-        """Yield (index, reply) batch by batch, short prompts first.
+        """Yield (index, reply) as replies end; short prompts enter first.
+
+        What is drawn for a prompt depends on the seed and its index alone, never on its company.
 
         Raises:
             UsageError: a prompt leaves no room for a reply; nothing is cut silently.
         """
-        rows = [self._row(at, prompt, log_loss) for at, prompt in enumerate(prompts)]
+        rows = [self._row(at, prompt, sampling, log_loss) for at, prompt in enumerate(prompts)]
+        rows.sort(key=lambda row: (len(row.ids), row.ids))
         shared = common_start([row.ids for row in rows]) if self._packs and len(rows) > 1 else 0
         begun: Pairs = {}
         if shared >= SHARED:
             self.between()
             begun = Packed.begun(self._core, self.device, rows[0].ids[:shared])
-        for group in self._groups(rows, sampling.max_tokens, length_of(begun)):
+        waiting, going = deque(rows), list[Row]()
+        memory = self._memory(begun)
+        hidden: list[Tensor] = []
+        while waiting or going:
+            if group := self._entering(waiting, going, length_of(begun)):
+                hidden.append(self._read(group, memory, begun))
+                going += group
             start = time.perf_counter()
-            self._answer(group, sampling, begun)
-            seconds = (time.perf_counter() - start) / len(group)
-            for row in group:
+            self.between()
+            tokens = _draw(self._head(torch.cat(hidden)), going, sampling).tolist()
+            company = list(going)
+            ended = self._leaving(going, tokens, memory, sampling)
+            hidden = [memory.step(torch.tensor(tokens, device=self.device))] if going else []
+            share = (time.perf_counter() - start) / len(company)
+            for row in company:
+                row.seconds += share
+            for row in ended:
                 loss = sum(row.losses) / len(row.losses) if row.losses else None
                 text = self.renderer.decode(row.said)
-                yield row.place, Reply(text, row.finish, len(row.ids), len(row.said), seconds, loss)
+                yield row.place, Reply(text, row.finish, len(row.ids), len(row.said), row.seconds, loss)
 
-    def _row(self, place: int, prompt: Prompt, log_loss: bool) -> Row:
+    def _row(self, place: int, prompt: Prompt, sampling: Sampling, log_loss: bool) -> Row:
         ids = self.prompt_ids(prompt)
         if len(ids) >= self.context:
             where = f"{prompt.source}: " if prompt.source else ""
@@ -94,38 +115,46 @@ class Local:
         for target in prompt.targets if log_loss else ():
             whole, begin = self.renderer.answer(prompt, target)
             targets.append(whole[begin:])
-        return Row(place, ids, targets)
+        longest = len(ids) + max([sampling.max_tokens, *map(len, targets)])
+        return Row(place, ids, targets, longest, random.Random(f"{sampling.seed}:{place}"))
 
-    def _groups(self, rows: Sequence[Row], max_tokens: int, shared: int) -> Iterator[list[Row]]:
+    def _entering(self, waiting: deque[Row], going: Sequence[Row], shared: int) -> list[Row]:
+        """Take the rows that enter now off those that wait."""
         group: list[Row] = []
-        for row in sorted(rows, key=lambda row: (len(row.ids), row.ids)):
-            longest = len(row.ids) - shared + max([max_tokens, *map(len, row.targets)])
-            most = min(MOST, self._room // longest) if self._packs else 1
-            if group and len(group) >= most:
-                yield group
-                group = []
-            group.append(row)
-        if group:
-            yield group
+        longest = max((row.longest for row in going), default=0)
+        while waiting:
+            longest = max(longest, waiting[0].longest)
+            most = max(1, min(MOST, self._room // (longest - shared))) if self._packs else 1
+            free = most - len(going) - len(group)
+            if free < 1 or (going and not group and free < min(most // ENTER, len(waiting))):
+                break
+            group.append(waiting.popleft())
+        return group
 
     def _memory(self, begun: Pairs) -> Memory:
         return Packed(self._core, self.device, begun) if self._packs else Single(self._core, self.device)
 
-    def _answer(self, rows: list[Row], sampling: Sampling, begun: Pairs) -> None:
-        """Fill in what each row says and how likely its targets are."""
-        for number in range(1, max(len(row.targets) for row in rows)):
-            self._read([row for row in rows if number < len(row.targets)], number, begun)
-        memory, last = self._read(rows, 0, begun)
-        self._say(rows, memory, last, sampling)
+    def _read(self, rows: Sequence[Row], memory: Memory, begun: Pairs) -> Tensor:
+        """Read the prompts, note how likely their targets are, and return what comes after the prompts.
 
-    def _read(self, rows: list[Row], number: int, begun: Pairs) -> tuple[Memory, Tensor]:
-        """Read the prompts, add the log-loss of each row's target `number`, and return what comes after the prompts.
-
-        Shapes: (B, H), the hidden state that says the first token of each reply.
+        Shapes: (B, H), the hidden states that say the first token of each reply.
         """
-        self.between()
         shared = length_of(begun)
-        memory = self._memory(begun)
+        memory.reserve(len(rows), max(len(row.ids) + len((row.targets or [[]])[0]) for row in rows) - shared)
+        after = []
+        for group in _pieces(rows, shared):
+            start = time.perf_counter()
+            for number in range(1, max(len(row.targets) for row in group)):
+                others = [row for row in group if number < len(row.targets)]
+                self._read_with(others, number, self._memory(begun), shared)
+            after.append(self._read_with(group, 0, memory, shared))
+            for row in group:
+                row.seconds += (time.perf_counter() - start) / len(group)
+        return torch.cat(after)
+
+    def _read_with(self, rows: Sequence[Row], number: int, memory: Memory, shared: int) -> Tensor:
+        """Read the prompts with target `number` of each."""
+        self.between()
         targets = [row.targets[number] if number < len(row.targets) else [] for row in rows]
         read = [row.ids[shared:] + target[:-1] for row, target in zip(rows, targets, strict=True)]
         keep = [len(row.ids) - shared for row in rows]
@@ -140,25 +169,19 @@ class Local:
                 if len(part):
                     row.losses.append(-float(part.mean()))
         last = where[torch.arange(len(rows)), torch.tensor(keep) - 1]
-        return memory, hidden[last]
+        return hidden[last]
 
-    def _say(self, rows: list[Row], memory: Memory, hidden: Tensor, sampling: Sampling) -> None:
-        generator = torch.Generator().manual_seed(sampling.seed)
-        batch: list[Row | None] = list(rows)  # None: this row has ended and stays for company
-        while True:
-            self.between()
-            drawn = _draw(self._head(hidden), sampling, generator)
-            for at, token in enumerate(drawn.tolist()):
-                if (row := batch[at]) is not None and self._ends(row, token, sampling):
-                    batch[at] = None
-            going = [at for at, row in enumerate(batch) if row is not None]
-            if not going:
-                return
-            if len(going) <= LEFT * len(batch):
-                kept = torch.tensor(going, device=self.device)
-                memory.select(kept)
-                drawn, batch = drawn[kept], [batch[at] for at in going]
-            hidden = memory.step(drawn)
+    def _leaving(self, going: list[Row], tokens: list[int], memory: Memory, sampling: Sampling) -> list[Row]:
+        """Append a token to every reply and return those that end with it; they leave all three."""
+        ended = []
+        for at in reversed(range(len(going))):
+            if self._ends(going[at], tokens[at], sampling):
+                ended.append(going[at])
+                memory.drop(at)
+                going[at], tokens[at] = going[-1], tokens[-1]
+                going.pop()
+                tokens.pop()
+        return ended
 
     def _ends(self, row: Row, token: int, sampling: Sampling) -> bool:
         """Add a token to a reply and say whether that was the last."""
@@ -170,13 +193,13 @@ class Local:
 
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[Delta]:
         """Yield the pieces of one reply as they are drawn; a piece never holds half of a character."""
-        row = self._row(0, prompt, False)
-        generator = torch.Generator().manual_seed(sampling.seed)
+        row = self._row(0, prompt, sampling, False)
         shown = ""
         with torch.inference_mode():
-            memory, hidden = self._read([row], 0, {})
+            memory = self._memory({})
+            hidden = self._read([row], memory, {})
             while True:
-                token = _draw(self._head(hidden), sampling, generator)
+                token = _draw(self._head(hidden), [row], sampling)
                 ended = self._ends(row, int(token), sampling)
                 text = self.renderer.decode(row.said)
                 if not text.endswith("\ufffd") and len(text) > len(shown):
@@ -188,13 +211,32 @@ class Local:
         yield Delta(self.renderer.decode(row.said)[len(shown) :], row.finish)
 
 
-def _draw(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> Tensor:
+def _pieces(rows: Sequence[Row], shared: int) -> Iterator[list[Row]]:
+    """Cut the rows so that not too much is read at a time."""
+    piece: list[Row] = []
+    held = 0
+    for row in rows:
+        size = len(row.ids) - shared + max(map(len, row.targets), default=0)
+        if piece and held + size > READ:
+            yield piece
+            piece, held = [], 0
+        piece.append(row)
+        held += size
+    yield piece
+
+
+def _draw(logits: Tensor, rows: Sequence[Row], sampling: Sampling) -> Tensor:
     """Return the next token of each row. Shapes: logits (B, V); result (B,)."""
     if sampling.temperature <= 0:
         return logits.argmax(-1)
     likely = (logits / sampling.temperature).softmax(-1)
+    tokens = None
     if sampling.top_p < 1:
-        ordered, order = likely.sort(-1, descending=True)
-        beyond = ordered.cumsum(-1) - ordered >= sampling.top_p  # the first token always stays
-        likely = torch.zeros_like(likely).scatter(-1, order, ordered.masked_fill(beyond, 0.0))
-    return torch.multinomial(likely.cpu(), 1, generator=generator)[:, 0].to(logits.device)
+        likely, tokens = likely.sort(-1, descending=True)
+        likely = likely.masked_fill(likely.cumsum(-1) - likely >= sampling.top_p, 0.0)  # the first token always stays
+    reached = likely.cumsum(-1)
+    drawn = torch.tensor([[row.draws.random()] for row in rows], dtype=reached.dtype, device=reached.device)
+    whole = reached[:, -1:].contiguous()
+    place = torch.searchsorted(reached, drawn * whole, right=True)
+    place = place.minimum(torch.searchsorted(reached, whole))  # rounding never draws what cannot be
+    return (place if tokens is None else tokens.gather(-1, place))[:, 0]

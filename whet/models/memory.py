@@ -28,19 +28,22 @@ def bytes_per_token(inner: Any) -> int:
 
 
 class Memory(Protocol):
-    """The prompts of one batch."""
+    """The prompts that are being answered, in places 0 to B - 1."""
+
+    def reserve(self, rows: int, tokens: int) -> None:
+        """Make space at once for so many more rows, of so many tokens at most."""
 
     def read(self, rows: Sequence[Sequence[int]], keep: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return the hidden states of every row's tokens and where each stands; remember `keep[b]` tokens of row b.
+        """Return the hidden states of more rows' tokens and where each stands; remember `keep[b]` tokens of row b.
 
-        Shapes: (N, H), and (B, T) int64, T being the longest row.
+        The new rows come after those remembered. Shapes: (N, H), and (B, T) int64, T being the longest of them.
         """
 
     def step(self, tokens: Tensor) -> Tensor:
         """Append one token to each row. Shapes: tokens (B,); result (B, H)."""
 
-    def select(self, kept: Tensor) -> None:
-        """Forget all but these rows."""
+    def drop(self, place: int) -> None:
+        """Forget a row; the last one takes its place."""
 
 
 class _Filling(Layout):
@@ -99,28 +102,37 @@ class Packed:
         self._core, self._device = core, device
         self.start: Pairs = start or {}
         self._begin = length_of(self.start)
-        self._rows: Pairs = {}
-        self.lengths = torch.zeros(0, dtype=torch.long)  # tokens remembered of each row, the start excluded
-        self._longest = 0
+        self._rows: Pairs = {}  # (places, heads, room, D); what stands behind a row's end is never seen
+        self._space = (0, 0)  # places and room that every layer shall have
+        self._kept: list[int] = []  # tokens remembered of each row, the start excluded
+        self.lengths = torch.zeros(0, dtype=torch.long, device=device)  # the same
 
     @classmethod
     def begun(cls, core: nn.Module, device: torch.device, ids: Sequence[int]) -> Pairs:
         """Return the keys and values of a start that many rows share."""
         reader = cls(core, device)
         reader.read([ids], [len(ids)])
-        return {at: (key[:, :, : len(ids)], value[:, :, : len(ids)]) for at, (key, value) in reader._rows.items()}
+        return reader._rows
+
+    def reserve(self, rows: int, tokens: int) -> None:
+        """See Memory.reserve."""
+        places, room = self._space
+        rows += len(self._kept)
+        if tokens > room:  # everything moves; places that nobody needs are given back
+            self._space = (rows, tokens)
+        elif rows > places:
+            self._space = (rows, room)
 
     def read(self, rows: Sequence[Sequence[int]], keep: Sequence[int]) -> tuple[Tensor, Tensor]:
         """See Memory.read; the rows do not hold the start."""
         order = sorted(range(len(rows)), key=lambda at: len(rows[at]))
         lengths = [len(rows[at]) for at in order]
-        self._longest = max(keep)
-        self._rows, self._space = {}, (len(rows), max(lengths[-1], self._longest + ROOM))
+        self.reserve(len(rows), lengths[-1])
         ids = torch.tensor([token for at in order for token in rows[at]], device=self._device)
         places = torch.cat([torch.arange(length) for length in lengths]).to(self._device) + self._begin
-        layout = _Filling(lengths, torch.tensor(order, device=self._device), self.start, self)
-        hidden = states(self._core, ids, places, layout)
-        self.lengths = torch.tensor(list(keep), device=self._device)
+        into = torch.tensor(order, device=self._device) + len(self._kept)
+        hidden = states(self._core, ids, places, _Filling(lengths, into, self.start, self))
+        self._remember([*self._kept, *keep])
         where = torch.zeros(len(rows), lengths[-1], dtype=torch.long)
         offset = 0
         for at, length in zip(order, lengths, strict=True):
@@ -128,41 +140,54 @@ class Packed:
             offset += length
         return hidden, where.to(self._device)
 
-    def put(self, layer: int, rows: Tensor, keys: Tensor, values: Tensor) -> None:
-        """Remember the keys and values of some rows of a layer. Shapes: (rows, heads, T, D)."""
-        if layer not in self._rows:
-            count, room = self._space
-            shape = (count, keys.shape[1], room, keys.shape[3])
-            self._rows[layer] = (keys.new_zeros(shape), values.new_zeros(shape))
-        for space, new in zip(self._rows[layer], (keys, values), strict=True):
-            space[rows, :, : new.shape[2]] = new
+    def put(self, layer: int, places: Tensor, keys: Tensor, values: Tensor) -> None:
+        """Remember the keys and values of some rows of a layer. Shapes: places (B,); keys, values (B, heads, T, D)."""
+        for space, new in zip(self._spaces(layer, keys, values), (keys, values), strict=True):
+            space[places, :, : new.shape[2]] = new
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Remember one more token of every row and return all that is remembered. Shapes: (B, heads, D)."""
-        if self._rows[layer][0].shape[2] <= self._longest:
+        count, longest = len(self._kept), max(self._kept) + 1
+        if longest > self._space[1]:
+            self.reserve(0, longest + ROOM)
+        every = torch.arange(count, device=self._device)
+        first, second = self._spaces(layer, keys, values)
+        first[every, :, self.lengths] = keys
+        second[every, :, self.lengths] = values
+        return first[:count, :, :longest], second[:count, :, :longest]
+
+    def _spaces(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a layer's keys and values in the space that they shall have."""
+        old = self._rows.get(layer)
+        if old is None or (old[0].shape[0], old[0].shape[2]) != self._space:
             key, value = (
-                torch.cat([space, space.new_zeros(*space.shape[:2], ROOM, space.shape[3])], 2)
-                for space in self._rows[layer]
+                new.new_zeros(self._space[0], new.shape[1], self._space[1], new.shape[-1]) for new in (keys, values)
             )
+            if old is not None and self._kept:
+                count, longest = len(self._kept), max(self._kept)
+                key[:count, :, :longest] = old[0][:count, :, :longest]
+                value[:count, :, :longest] = old[1][:count, :, :longest]
             self._rows[layer] = (key, value)
-        every = torch.arange(len(keys), device=self._device)
-        for space, new in zip(self._rows[layer], (keys, values), strict=True):
-            space[every, :, self.lengths] = new
-        first, second = self._rows[layer]
-        return first[:, :, : self._longest + 1], second[:, :, : self._longest + 1]
+        return self._rows[layer]
 
     def step(self, tokens: Tensor) -> Tensor:
         """See Memory.step."""
         hidden = states(self._core, tokens, self._begin + self.lengths, _Stepping(self))
-        self.lengths = self.lengths + 1
-        self._longest += 1
+        self._remember([length + 1 for length in self._kept])
         return hidden
 
-    def select(self, kept: Tensor) -> None:
-        """See Memory.select."""
-        self._rows = {layer: (key[kept], value[kept]) for layer, (key, value) in self._rows.items()}
-        self.lengths = self.lengths[kept]
-        self._longest = int(self.lengths.max())
+    def drop(self, place: int) -> None:
+        """See Memory.drop."""
+        last = self._kept.pop()
+        if place < len(self._kept):
+            for space in (space for pair in self._rows.values() for space in pair):
+                space[place, :, :last] = space[len(self._kept), :, :last]
+            self._kept[place] = last
+        self._remember(self._kept)
+
+    def _remember(self, lengths: list[int]) -> None:
+        self._kept = lengths
+        self.lengths = torch.tensor(lengths, dtype=torch.long, device=self._device)
 
 
 class Single:
@@ -172,6 +197,9 @@ class Single:
         self._core, self._device = core, device
         self._cache = None
         self._length = 0
+
+    def reserve(self, rows: int, tokens: int) -> None:
+        """See Memory.reserve."""
 
     def read(self, rows: Sequence[Sequence[int]], keep: Sequence[int]) -> tuple[Tensor, Tensor]:
         """See Memory.read."""
@@ -191,5 +219,6 @@ class Single:
         self._length += 1
         return out.last_hidden_state[:, -1]  # type: ignore[no-any-return]
 
-    def select(self, kept: Tensor) -> None:
-        """See Memory.select."""
+    def drop(self, place: int) -> None:
+        """See Memory.drop."""
+        self._cache = None
