@@ -179,5 +179,8 @@ class Progress(Protocol):
     def begin(self, task: str, total: float) -> None:
         """Start a task of `total` units; the one before it is over."""
 
+    def skip(self, amount: float) -> None:
+        """Report units that were done before the task began; they say nothing about its pace."""
+
     def advance(self, amount: float = 1.0, note: str = "") -> None:
         """Report units done and, in a few words, how it goes."""

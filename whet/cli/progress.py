@@ -37,7 +37,8 @@ class Shown:
             console=self._console,
         )
         self._task: TaskID | None = None
-        self._name, self._total, self._done, self._begun, self._last = "", 0.0, 0.0, 0.0, 0.0
+        self._name, self._begun, self._last = "", 0.0, 0.0
+        self._total = self._skipped = self._done = 0.0
 
     def __enter__(self) -> Self:
         """Start drawing."""
@@ -58,12 +59,19 @@ class Shown:
 
     def begin(self, task: str, total: float) -> None:
         """Start a task of `total` units."""
-        self._name, self._total, self._done = task, total, 0.0
+        self._name, self._total, self._skipped, self._done = task, total, 0.0, 0.0
         self._begun = self._last = time.monotonic()
         if self._live:
             if self._task is not None:
                 self._bar.remove_task(self._task)
             self._task = self._bar.add_task(task, total=total, note="")
+
+    def skip(self, amount: float) -> None:
+        """Report units that were done before the task began."""
+        self._skipped += amount
+        self._done += amount
+        if self._live and self._task is not None:
+            self._bar.reset(self._task, total=self._total, completed=int(self._done))
 
     def advance(self, amount: float = 1.0, note: str = "") -> None:
         """Report units done; off a terminal at most a line every 20 seconds, and one at the end."""
@@ -72,12 +80,13 @@ class Shown:
             self._bar.update(self._task, advance=amount, note=escape(note))
             return
         now = time.monotonic()
-        if amount and (now - self._last > EVERY_S or self._done >= self._total):
+        if now - self._last > EVERY_S or self._done >= self._total:
             self._last = now
-            left = (now - self._begun) / max(self._done, 1e-9) * (self._total - self._done)
-            self.say(
-                f"{self._name}: {self._done:g}/{self._total:g}, about {left:.0f} s left{' | ' if note else ''}{note}"
-            )
+            new = self._done - self._skipped
+            left = (now - self._begun) / max(new, 1e-9) * (self._total - self._done)
+            # The first replies tell nothing of the pace: much was read before them.
+            about = f", about {left:.0f} s left" if new >= (self._total - self._skipped) / 20 else ""
+            self.say(f"{self._name}: {self._done:g}/{self._total:g}{about}{' | ' if note else ''}{note}")
 
 
 def out(text: str) -> None:

@@ -35,7 +35,7 @@ def ask(
     digest = hashlib.sha256(repr((prompts, sampling)).encode("utf-8", "replace")).hexdigest()
     replies = _kept(file, digest) if file else {}
     missing = [place for place in range(len(prompts)) if place not in replies]
-    show.advance(len(replies))
+    show.skip(len(replies))
     if file and not replies:
         with disk(file):
             file.parent.mkdir(exist_ok=True)
