@@ -98,6 +98,19 @@ def test_what_a_user_can_cause_is_a_sentence_and_an_exit_code(tmp_path, argument
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "runs") == before
 
 
+def test_train_says_what_it_did_in_one_object(tiny, tmp_path):
+    rows = write_rows(tmp_path / "rows.jsonl")
+    done = whet("train", rows, "--json", "--out", tmp_path / "run", f"model.name={tiny}", "optim.steps=3")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said["steps"] == 3
+    assert said["tokens"] > said["trained_tokens"] > 0
+    assert said["tokens_per_second"] == pytest.approx(said["tokens"] / said["seconds"], rel=0.2)
+    assert said["loss"][0] != said["loss"][1]
+    assert 1e8 < said["peak_memory_bytes"] < 1e11
+    assert 0 < said["matrix_rate_share"] < 1
+
+
 @pytest.mark.parametrize("small_disk", ["200k"], indirect=True)
 def test_a_full_disk_is_exit_code_4(tiny, tmp_path, small_disk):
     rows = write_rows(tmp_path / "rows.jsonl")

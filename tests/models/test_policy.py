@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from datasets import Dataset
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.models.llama import modeling_llama
 
 from whet.config.tree import Adapter
 from whet.methods.sft import SFT
@@ -70,6 +72,9 @@ def gradient(made, batches):
     return total / count, grads
 
 
+ROTATION = getattr(modeling_llama.apply_rotary_pos_emb, "plain", modeling_llama.apply_rotary_pos_emb)
+
+
 def plain(made, rows):
     """Transformers' and PEFT's own loss: labels of -100 where nothing trains."""
     width = max(len(row.ids) for row in rows)
@@ -80,11 +85,12 @@ def plain(made, rows):
     ])  # fmt: skip
     mask = torch.tensor([[1] * len(row.ids) + [0] * (width - len(row.ids)) for row in rows])
     ours = {module: vars(module).pop("forward") for module in made.model.modules() if "forward" in vars(module)}
-    loss = made.model(input_ids=ids, attention_mask=mask, labels=labels).loss  # PEFT's own layers
+    rotation, modeling_llama.apply_rotary_pos_emb = modeling_llama.apply_rotary_pos_emb, ROTATION
+    loss = made.model(input_ids=ids, attention_mask=mask, labels=labels).loss  # transformers' and PEFT's own layers
     loss.backward()
     for module, forward in ours.items():
         module.forward = forward
-    assert bool(ours) == hasattr(made.model, "peft_config")
+    modeling_llama.apply_rotary_pos_emb = rotation
     grads = {name: parameter.grad.clone() for name, parameter in trainable(made.model).items()}
     made.model.zero_grad()
     return float(loss.detach()), grads
@@ -105,6 +111,9 @@ def test_loss_and_gradients_are_those_of_transformers(tiny, rows, adapter, way):
     share = way == "shared prefix"
     batch = collate(rows, share=share)
     assert bool(len(batch.prefix)) == share
+    ours = {type(module).__name__ for module in made.model.modules() if "forward" in vars(module)}
+    assert ours == {"LlamaRMSNorm", "LlamaMLP"} | ({"Linear"} if adapter is LORA else set())
+    assert modeling_llama.apply_rotary_pos_emb is not ROTATION
     assert_same(gradient(made, [batch]), plain(made, rows))
 
 
@@ -217,3 +226,17 @@ def test_an_adapter_in_one_pass_says_what_peft_says(tiny, rows, changed):
     ours = layer(x)
     torch.manual_seed(0)
     assert torch.allclose(ours, type(layer).forward(layer, x), atol=1e-6)  # the same places drop out
+
+
+@pytest.mark.parametrize("packs", [True, False], ids=["end to end", "padded"])
+def test_the_work_that_is_counted_is_the_work_that_is_done(tiny, rows, packs):
+    made = policy(tiny, FULL)
+    made.packs = packs
+    batch = collate(rows, share=packs)
+    with FlopCounterMode(display=False) as counter:
+        SFT([], 1, 1, 0).loss(made(batch), batch).total.backward()
+    done = {str(op): count for op, count in counter.get_flop_counts()["Global"].items()}
+    products = sum(count for op, count in done.items() if "attention" not in op)
+    again = 4 * int((batch.weights > 0).sum()) * made._head.linear.weight.numel()  # logits and slope, made twice
+    made._work._pair = 0
+    assert made.work(batch) == pytest.approx(products - again + again / 2, rel=0.01)

@@ -58,7 +58,8 @@ def report():
         "labels": [{"label": "refund", "precision": 0.912, "recall": 0.823, "f1": 0.865, "rows": 12}],
         "training": {
             "steps": 120, "best_step": 90, "rows": 330, "tokens": 90000, "trained_tokens": 40000,
-            "seconds": 310.0, "tokens_per_second": 290.1, "loss": [2.9, 1.1],
+            "seconds": 310.0, "tokens_per_second": 290.1, "peak_memory_bytes": 3 * 2**30,
+            "matrix_rate_share": 0.715, "loss": [2.9, 1.1],
             "curve": "Validation loss levelled off after step 90.", "plan": {"lr": 0.001, "rows": 8},
             "history": {"train": falling, "validation": [[0, 3.0], [60, 1.2], [90, 1.1], [120, 1.13]]},
         },

@@ -12,6 +12,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from whet.errors import ModelError
+from whet.models.elementwise import fuse
 
 transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -127,6 +128,7 @@ def load(folder: Path, dtype: torch.dtype, device: torch.device) -> nn.Module:
         shown = ", ".join(missing[:3])
         raise ModelError(f"{folder}: the weights lack {len(missing)} tensors of the architecture ({shown} ...)")
     model.config.use_cache = True
+    fuse(model)
     return model.to(device).eval()  # type: ignore[no-any-return]
 
 

@@ -13,6 +13,7 @@ from whet.models.batch import Batch
 from whet.models.heads import Head
 from whet.models.logprobs import chosen
 from whet.models.packed import Layout, disable, enable, sees_as_configured, states
+from whet.models.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Policy:
         self._inner = inner
         self._core: nn.Module = getattr(inner, str(inner.base_model_prefix))
         self._head = Head(inner)
+        self._work = Work(model, inner, self._head)
         self.packs = enable(inner)
         if self.packs and not self._agrees(prefix=4):
             self.packs = False
@@ -70,6 +72,10 @@ class Policy:
             said = chosen(hidden[before], self._head, batch.tokens[rows, places])
         spread = torch.zeros(batch.tokens.shape, dtype=torch.float32, device=self.device)
         return Outputs(spread.index_put((rows, places), said))
+
+    def work(self, batch: Batch) -> float:
+        """Return the floating-point operations of the matrix products of one pass over a batch and back."""
+        return self._work.of(batch, packs=self.packs)
 
     def hidden(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the last hidden states and where each row's tokens stand among them. Shapes: (N, H), (B, T) int64."""

@@ -15,7 +15,9 @@ from whet.models.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one optimizer step did. Units: loss in nats a trained token; tokens are real ones, padding excluded."""
+    """What one optimizer step did. Units: loss in nats a trained token; tokens are real ones, padding excluded;
+    flop are the floating-point operations of its matrix products.
+    """
 
     step: int
     loss: float
@@ -23,6 +25,7 @@ class Record:
     lr: float
     tokens: int
     trained: float
+    flop: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ def fit(
         optimizer.step()
         optimizer.zero_grad()
         tokens = sum(int(batch.lengths.sum()) + len(batch.prefix) * len(batch.lengths) for batch in batches)
-        yield Record(number, total / count, norm, pace.rate(number), tokens, count)
+        flop = sum(policy.work(batch) for batch in batches)
+        yield Record(number, total / count, norm, pace.rate(number), tokens, count, flop)
 
 
 @torch.no_grad()

@@ -11,9 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from whet.config.load import digest
 from whet.config.tree import Config
-from whet.errors import DriftError, Interrupted, RunError
+from whet.errors import Interrupted, RunError
 from whet.methods.sft import SFT
 from whet.models.adapt import parameter_counts, trainable
 from whet.models.batch import Batch
@@ -22,8 +21,10 @@ from whet.models.checkpoint import read as read_checkpoint
 from whet.models.export import write_model
 from whet.models.load import DTYPES, device_of, load, quick_dtype
 from whet.models.policy import Policy
+from whet.models.work import matrix_rate, peak_memory
 from whet.runs.run import Run
 from whet.train import optim
+from whet.train.drift import check_drift
 from whet.train.fit import Pace, Record, fit, validation_loss
 from whet.train.plan import Plan, make
 from whet.train.prepare import Prepared
@@ -34,7 +35,12 @@ from whet.types import Progress
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What came of a training run. Units: seconds of the steps alone; tokens are real ones, padding excluded."""
+    """What came of a training run.
+
+    Units: seconds of the steps alone; tokens are real ones, padding excluded; peak_memory_bytes of this process (on a
+    GPU, of its tensors); matrix_rate_share is the matrix products made in those seconds over those that this machine
+    could have made (both in FLOP).
+    """
 
     steps: int
     best_step: int
@@ -42,6 +48,8 @@ class Trained:
     tokens: int
     trained_tokens: int
     seconds: float
+    peak_memory_bytes: int
+    matrix_rate_share: float
     loss: tuple[float, float]
     validation: tuple[tuple[int, float], ...]
     curve: str
@@ -57,6 +65,8 @@ class Trained:
             "trained_tokens": self.trained_tokens,
             "seconds": round(self.seconds, 2),
             "tokens_per_second": round(speed, 1),
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "matrix_rate_share": round(self.matrix_rate_share, 3),
             "loss": list(self.loss),
             "validation": [list(pair) for pair in self.validation],
             "curve": self.curve,
@@ -75,6 +85,7 @@ class Journey:
     seconds: float = 0.0
     tokens: int = 0
     trained: int = 0
+    flop: float = 0.0
 
 
 def train(
@@ -123,7 +134,7 @@ class Course:
             self.validate()
             self.save()
         show.begin("training", plan.steps)
-        show.advance(journey.step)
+        show.skip(journey.step)
         if journey.worse >= self.config.eval.patience:
             return
         divergence = Divergence(plan.lr)
@@ -214,45 +225,6 @@ def _dtype(config: Config, run: Run, device: torch.device) -> torch.dtype:
     return DTYPES[run.read_json(file.name)]
 
 
-def check_drift(config: Config, run: Run, prepared: Prepared, allow: bool) -> None:
-    """Remember what a run was begun with, or make sure that it is still so.
-
-    Raises:
-        DriftError: something changed, every such thing is named; `allow` records it instead.
-    """
-    now = {
-        **prepared.fingerprint(config),
-        "recipe": digest(config),
-        "torch": torch.__version__,
-        "device": device_of(config.model.device).type,
-        "threads": str(torch.get_num_threads()),
-    }
-    file = run.path / "fingerprint.json"
-    if not file.exists():
-        run.write_json("fingerprint.json", now)
-        return
-    then = run.read_json("fingerprint.json")
-    changed = [name for name in sorted({*now, *then}) if now.get(name) != then.get(name)]
-    if changed and not allow:
-        lines = [f"  {name}: was {then.get(name)}, is {now.get(name)}" for name in changed]
-        raise DriftError(
-            "\n".join(
-                [
-                    f"{run.path}: changed since this run was begun:",
-                    *lines,
-                    "put it back as it was, start a new run, or resume with --allow-drift (it is then recorded)",
-                ]
-            )
-        )
-    if changed:
-        run.log(
-            "events",
-            event="drift allowed",
-            changed={name: [then.get(name), now.get(name)] for name in changed},
-        )
-        run.write_json("fingerprint.json", now)
-
-
 def _resume(run: Run, parameters: dict[str, Any], optimizer: torch.optim.Optimizer, show: Progress) -> Journey:
     def say(text: str) -> None:
         run.log("events", event="checkpoint", what=text)
@@ -293,6 +265,7 @@ def _timed(records: Iterator[Record], journey: Journey) -> Iterator[Record]:
         journey.step = record.step
         journey.tokens += record.tokens
         journey.trained += round(record.trained)
+        journey.flop += record.flop
         yield record
 
 
@@ -330,6 +303,8 @@ def _finish(course: Course, prepared: Prepared, show: Progress) -> Trained:
         "step": best,
     }
     write_model(course.policy.model.eval(), run.path / "model", prepared.base, about)
+    device = course.policy.device
+    possible = matrix_rate(_dtype(course.config, run, device), device) * journey.seconds
     return Trained(
         steps=journey.step,
         best_step=best,
@@ -337,6 +312,8 @@ def _finish(course: Course, prepared: Prepared, show: Progress) -> Trained:
         tokens=journey.tokens,
         trained_tokens=journey.trained,
         seconds=journey.seconds,
+        peak_memory_bytes=peak_memory(device),
+        matrix_rate_share=journey.flop / possible if possible else 0.0,
         loss=(losses[0], losses[-1]) if losses else (math.nan, math.nan),
         validation=tuple(validations),
         curve=curve,

@@ -235,6 +235,9 @@ def _training(report: Mapping[str, Any]) -> dict[str, Any]:
     training = report.get("training") or {}
     counts = ("steps", "best_step", "rows", "tokens", "trained_tokens", "tokens_per_second", "seconds")
     facts = [(key.replace("_", " "), number(training.get(key), 0)) for key in counts]
+    for key, unit, each in (("peak_memory_bytes", "GiB", 2**30), ("matrix_rate_share", "%", 0.01)):
+        if _finite(training.get(key)):
+            facts.append((key.replace("_bytes", "").replace("_", " "), f"{number(training[key] / each, 1)} {unit}"))
     ends = _numbers(training.get("loss"))
     facts.append(("loss", f"{number(ends[0])} to {number(ends[-1])}" if ends else "-"))
     return {

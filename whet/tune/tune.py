@@ -19,10 +19,11 @@ from whet.models.load import device_of, dtype_of, load
 from whet.models.policy import Policy
 from whet.models.source import BUILT_IN
 from whet.runs.run import Run, replace_whole
+from whet.train.drift import check_drift
 from whet.train.plan import make
 from whet.train.prepare import Prepared, prepare
 from whet.train.stop import Stop
-from whet.train.train import Trained, check_drift, train
+from whet.train.train import Trained, train
 from whet.tune import compare
 from whet.tune.card import card
 from whet.tune.contenders import Contender, Questions, questions, untuned
