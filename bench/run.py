@@ -1,124 +1,155 @@
-"""Training speed of whet against TRL: same base weights, rows, LoRA shape, rows a step and steps, in one run.
+"""Speed and memory of whet against its peers: the same weights, rows, steps and LoRA shape, in turn (A B A B).
 
-python bench/run.py [--steps 6] [--rows 64]
+python bench/run.py [--workloads NAME ...] [--peers NAME ...] [--steps 5] [--repeats 2] [--limit 900]
 
-Prints a table and writes bench/results.json. TRL trains in the precision that whet measured to be the quicker one.
+Prints a table and writes bench/results.json. Every measurement is a process of its own, so that its peak memory is its
+own. A peer that needs other packages than whet gets an environment of its own under bench/.peers.
 """
 
 import argparse
 import json
-import resource
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
-import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import torch
-from datasets import Dataset
-from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
-from trl import SFTConfig, SFTTrainer
+from measured import Workload
+from workloads import WORKLOADS, as_fields
 
-from whet.config.tree import Adapter, Data, Optim
-from whet.data.preflight import render_all
-from whet.data.read import read
-from whet.data.render import Renderer
-from whet.methods.sft import SFT
-from whet.models.adapt import trainable
-from whet.models.load import load, quick_dtype
-from whet.models.policy import Policy
-from whet.models.source import resolve
 from whet.runs.lineage import environment
-from whet.train.fit import Pace, fit
-from whet.train.optim import build_optimizer
 
-CPU = torch.device("cpu")
-EXAMPLE = Path(__file__).parents[1] / "examples/support/conversations.jsonl"
-PER_STEP = 8
+HERE = Path(__file__).parent
+PINNED = HERE.parent / "constraints.txt"
 
 
-class Clock(TrainerCallback):
-    """Notes the time after every step."""
+@dataclass(frozen=True)
+class Peer:
+    """Another way to do the work.
 
-    def __init__(self) -> None:
-        self.times: list[float] = []
+    `needs`: what its own environment installs, none for whet's; `without`: what is taken out of it again, as its
+    wheels want CUDA.
+    """
 
-    def on_step_begin(self, *_: object, **__: object) -> None:
-        self.times.append(time.perf_counter())
-
-    def on_step_end(self, *_: object, **__: object) -> None:
-        self.times.append(time.perf_counter())
-
-
-def with_whet(folder: Path, rows: list, steps: int, dtype: torch.dtype) -> tuple[float, list[float]]:
-    policy = Policy.trained(load(folder, dtype, CPU), Adapter(), seed=0, autocast=False)
-    parameters = trainable(policy.model)
-    optimizer = build_optimizer(parameters, Optim(), 2e-4)
-    method = SFT(rows, PER_STEP, 4096, 0, packs=policy.packs)
-    made = (method.batches(rows[at : at + PER_STEP]) for at in range(0, steps * PER_STEP, PER_STEP))
-    losses, tokens, start = [], 0, time.perf_counter()
-    for record in fit(policy, method, made, optimizer, parameters, Pace(0, lambda _: 2e-4, 1.0)):
-        if record.step == 1:  # the first step warms up
-            start, tokens = time.perf_counter(), 0
-            losses.append(record.loss)
-            continue
-        losses.append(record.loss)
-        tokens += record.tokens
-    return tokens / (time.perf_counter() - start), losses
+    side: str
+    arguments: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    full: bool = True  # whether it can train all weights by the same script
 
 
-def with_trl(folder: Path, rows: list, steps: int, dtype: torch.dtype) -> tuple[float, list[float]]:
-    data = Dataset.from_list(
-        [{"input_ids": list(row.ids), "completion_mask": [int(w > 0) for w in row.weights]} for row in rows]
-    )
-    clock = Clock()
-    with tempfile.TemporaryDirectory() as place:
-        settings = SFTConfig(
-            output_dir=place, per_device_train_batch_size=PER_STEP, max_steps=steps, learning_rate=2e-4,
-            lr_scheduler_type="constant", adam_beta2=0.99, bf16=dtype == torch.bfloat16, use_cpu=True, report_to=[],
-            gradient_checkpointing=False, completion_only_loss=True, max_length=None, logging_steps=1,
-            train_sampling_strategy="sequential", save_strategy="no", disable_tqdm=True,
-        )  # fmt: skip
-        trainer = SFTTrainer(
-            AutoModelForCausalLM.from_pretrained(folder, dtype=dtype), settings, train_dataset=data,
-            processing_class=AutoTokenizer.from_pretrained(folder), callbacks=[clock],
-            peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"),
-        )  # fmt: skip
-        trainer.train()
-    tokens = sum(len(row.ids) for row in rows[PER_STEP : steps * PER_STEP])
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    return tokens / (clock.times[-1] - clock.times[2]), losses
+TRAINERS = {
+    "trl, its defaults": Peer("trl_trains"),
+    "trl, its best": Peer("trl_trains", ("best",)),
+    "litgpt": Peer("litgpt_trains", needs=("litgpt==0.5.13",), full=False),
+    "llama-factory": Peer("llamafactory_trains", needs=("llamafactory==0.9.5",), without=("torchvision", "torchaudio")),
+}
+GENERATORS = {"transformers generate": Peer("transformers_generates")}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--repeats", type=int, default=2)
+    """Measure what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workloads", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS))
+    parser.add_argument("--peers", nargs="+", choices=[*TRAINERS, *GENERATORS], default=[*TRAINERS, *GENERATORS])
+    parser.add_argument("--steps", type=int, default=5, help="optimizer steps, the first of which warms up")
+    parser.add_argument("--repeats", type=int, default=2, help="times that whet and its peer take turns")
+    parser.add_argument("--limit", type=float, default=900, help="seconds that one measurement may take")
     asked = parser.parse_args()
-    base = resolve("smollm2-135m", print)
-    renderer = Renderer(base.folder)
-    rows = list(render_all(read(EXAMPLE).examples, renderer, Data(), 2048).rows)[: asked.steps * PER_STEP]
-    dtype = quick_dtype(CPU)
-    speeds: dict[str, list[float]] = {"whet": [], "trl": []}
-    losses: dict[str, list[float]] = {}
-    for _ in range(asked.repeats):  # A B A B
-        for name, train in (("whet", with_whet), ("trl", with_trl)):
-            speed, losses[name] = train(base.folder, rows, asked.steps, dtype)
-            speeds[name].append(speed)
-            print(f"{name:5} {speed:7.1f} tokens/s   loss {losses[name][0]:.4f} -> {losses[name][-1]:.4f}", flush=True)
-    ratios = [ours / theirs for ours, theirs in zip(speeds["whet"], speeds["trl"], strict=True)]
-    result = {
-        "workload": "instructions, LoRA r=16, examples/support",
-        "peer": "trl",
-        "ratio": {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)},
-        "tokens_per_second": speeds,
-        "losses": losses,
-        "dtype": str(dtype),
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        "hardware": environment(),
-    }
-    (Path(__file__).parent / "results.json").write_text(json.dumps([result], indent=2) + "\n")
-    print(f"whet / trl: {result['ratio']['median']:.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    results: list[dict[str, Any]] = []
+    for name in asked.workloads:
+        workload = WORKLOADS[name](asked.steps)
+        ours, peers = ("whet_generates", GENERATORS) if workload.prompts else ("whet_trains", TRAINERS)
+        with tempfile.TemporaryDirectory() as place:
+            file = Path(place) / "workload.json"
+            file.write_text(json.dumps(as_fields(workload)))
+            for title, peer in peers.items():
+                if title in asked.peers and (peer.full or workload.adapter):
+                    results.append(_against(workload, file, Peer(ours), title, peer, asked))
+                    (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+                    print(_line(results[-1]), flush=True)
+
+
+def _against(
+    workload: Workload, file: Path, ours: Peer, title: str, peer: Peer, asked: argparse.Namespace
+) -> dict[str, Any]:
+    """Take turns and return what came of it."""
+    mine: list[dict[str, Any]] = []
+    theirs: list[dict[str, Any]] = []
+    reason = None
+    for _ in range(asked.repeats):
+        mine.append(_measured(ours, file, asked.limit, workload))
+        try:
+            theirs.append(_measured(peer, file, asked.limit, workload))
+        except subprocess.TimeoutExpired:
+            reason = f"did not end within {asked.limit:.0f} s"
+        except subprocess.CalledProcessError as error:
+            reason = (error.stderr or "").strip().splitlines()[-1:] or [str(error)]
+            reason = reason[0]
+        if reason:
+            break
+    ratios = [a["tokens_per_second"] / b["tokens_per_second"] for a, b in zip(mine, theirs, strict=False)]
+    ratio = {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios)} if ratios else None
+    said = {"workload": workload.name, "peer": title, "ratio": ratio, "whet": mine, "peer_figures": theirs}
+    return {**said, "dtype": workload.dtype, "hardware": environment(), **({"reason": reason} if reason else {})}
+
+
+def _measured(peer: Peer, file: Path, limit: float, workload: Workload) -> dict[str, Any]:
+    """Run one side and return its figures."""
+    target = file.with_name("measured.json")
+    target.unlink(missing_ok=True)
+    script = [str(HERE / "sides" / f"{peer.side}.py"), str(file), str(target), *peer.arguments]
+    path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
+    quiet = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "DISABLE_VERSION_CHECK": "1"}
+    subprocess.run(
+        [_python(peer), *script],
+        check=True, capture_output=True, text=True, timeout=limit, env={**os.environ, **quiet, "PYTHONPATH": path},
+    )  # fmt: skip
+    said = json.loads(target.read_text())
+    if workload.prompts:
+        tokens, seconds = said["new_tokens"], said["seconds"][0]
+    else:
+        tokens, seconds = sum(workload.counted[1:]), sum(said["seconds"][1:])
+    return {"tokens_per_second": tokens / seconds, **said}
+
+
+def _python(peer: Peer) -> str:
+    """Return the interpreter of the peer's environment, which is made when it is first needed."""
+    if not peer.needs:
+        return sys.executable
+    folder = HERE / ".peers" / peer.side
+    python = folder / "bin" / "python"
+    if not (folder / "done").exists():
+        print(f"installing {', '.join(peer.needs)} ...", file=sys.stderr, flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        torch = next(line for line in PINNED.read_text().splitlines() if line.startswith("torch=="))
+        subprocess.run(
+            [str(python), "-m", "pip", "install", "--quiet", torch, *peer.needs],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        if peer.without:
+            subprocess.run([str(python), "-m", "pip", "uninstall", "--quiet", "--yes", *peer.without], check=True)
+        (folder / "done").touch()
+    return str(python)
+
+
+def _line(result: dict[str, Any]) -> str:
+    ours, theirs = result["whet"], result["peer_figures"]
+    head = f"{result['workload']:15} {result['peer']:22}"
+    if result["ratio"] is None:
+        return f"{head} {result['reason']}"
+    ratio = result["ratio"]
+    speed, peer_speed = (statistics.median(one["tokens_per_second"] for one in side) for side in (ours, theirs))
+    memory = ours[-1]["peak_memory_bytes"] / theirs[-1]["peak_memory_bytes"]
+    line = f"{head} {speed:7.0f} / {peer_speed:6.0f} tokens/s = {ratio['median']:5.2f}"
+    line += f" ({ratio['low']:.2f} to {ratio['high']:.2f})  memory {memory:.2f}"
+    if ours[-1]["losses"]:
+        return f"{line}  loss {ours[-1]['losses'][-1]:.3f} / {theirs[-1]['losses'][-1]:.3f}"
+    same = sum(a == b for a, b in zip(ours[-1]["replies"], theirs[-1]["replies"], strict=True))
+    return f"{line}  {same} of {len(ours[-1]['replies'])} replies the same"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,59 @@
+"""TRL's SFTTrainer: as it comes, or (third argument "best") in its quickest settings on this hardware."""
+
+import sys
+import tempfile
+
+import torch
+from datasets import Dataset
+from measured import Clock, read, write
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+work = read()
+best = sys.argv[3:] == ["best"]
+clock = Clock()
+
+
+class Timed(TrainerCallback):
+    """Notes the time around every step."""
+
+    def on_step_begin(self, *_: object, **__: object) -> None:
+        """See TrainerCallback."""
+        clock.begin()
+
+    def on_step_end(self, *_: object, **__: object) -> None:
+        """See TrainerCallback."""
+        clock.end()
+
+
+rows = [
+    {"input_ids": ids, "completion_mask": [int(weight > 0) for weight in weights]}
+    for step in work.steps
+    for ids, weights in step
+]
+dtype = getattr(torch, work.dtype)
+quick = {"gradient_checkpointing": False, "bf16": work.adapter is None and dtype == torch.bfloat16} if best else {}
+kept = dtype if best and work.adapter else torch.float32
+with tempfile.TemporaryDirectory() as place:
+    settings = SFTConfig(
+        output_dir=place, per_device_train_batch_size=len(work.steps[0]), max_steps=len(work.steps),
+        learning_rate=work.lr, lr_scheduler_type="constant", adam_beta2=0.99, max_grad_norm=1.0, use_cpu=True,
+        report_to=[], completion_only_loss=True, max_length=None, logging_steps=1, save_strategy="no",
+        train_sampling_strategy="sequential", disable_tqdm=True, **quick,
+    )  # fmt: skip
+    model = AutoModelForCausalLM.from_pretrained(work.base, dtype=kept)
+    if work.adapter:
+        shape = {"r": work.adapter["r"], "lora_alpha": work.adapter["alpha"], "target_modules": "all-linear"}
+        torch.manual_seed(0)  # the adapter begins as whet's does, so that the losses can be compared
+        model = get_peft_model(model, LoraConfig(**shape, task_type="CAUSAL_LM"))
+    trainer = SFTTrainer(
+        model,
+        settings,
+        train_dataset=Dataset.from_list(rows),
+        processing_class=AutoTokenizer.from_pretrained(work.base),
+        callbacks=[Timed()],
+    )
+    trainer.train()
+losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+write(clock.seconds, losses=losses, packages=["trl", "peft", "accelerate"])
