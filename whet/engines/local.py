@@ -140,36 +140,33 @@ class Local:
         Shapes: (B, H), the hidden states that say the first token of each reply.
         """
         shared = length_of(begun)
-        memory.reserve(len(rows), max(len(row.ids) + len((row.targets or [[]])[0]) for row in rows) - shared)
+        memory.reserve(len(rows), max(len(row.ids) for row in rows) - shared)
         after = []
         for group in _pieces(rows, shared):
             start = time.perf_counter()
-            for number in range(1, max(len(row.targets) for row in group)):
-                others = [row for row in group if number < len(row.targets)]
-                self._read_with(others, number, self._memory(begun), shared)
-            after.append(self._read_with(group, 0, memory, shared))
+            self.between()
+            after.append(memory.read([row.ids[shared:] for row in group]))
+            self._judge(group, after[-1], memory)
             for row in group:
                 row.seconds += (time.perf_counter() - start) / len(group)
         return torch.cat(after)
 
-    def _read_with(self, rows: Sequence[Row], number: int, memory: Memory, shared: int) -> Tensor:
-        """Read the prompts with target `number` of each."""
+    def _judge(self, rows: Sequence[Row], last: Tensor, memory: Memory) -> None:
+        """Note the mean log-loss of every target of the rows read last. Shapes: last (B, H)."""
+        if not any(row.targets for row in rows):
+            return
         self.between()
-        targets = [row.targets[number] if number < len(row.targets) else [] for row in rows]
-        read = [row.ids[shared:] + target[:-1] for row, target in zip(rows, targets, strict=True)]
-        keep = [len(row.ids) - shared for row in rows]
-        hidden, where = memory.read(read, keep)
-        wanted = [(at, place) for at, target in enumerate(targets) for place in range(len(target))]
-        if wanted:
-            before = torch.tensor([(at, keep[at] - 1 + place) for at, place in wanted], device=self.device).T
-            tokens = torch.tensor([targets[at][place] for at, place in wanted], device=self.device)
-            said = chosen(hidden[where[before[0], before[1]]], self._head, tokens)
-            parts = torch.split(said, [len(target) for target in targets])
-            for row, part in zip(rows, parts, strict=True):
-                if len(part):
-                    row.losses.append(-float(part.mean()))
-        last = where[torch.arange(len(rows)), torch.tensor(keep) - 1]
-        return hidden[last]
+        branches = memory.branch([[target[:-1] for target in row.targets] for row in rows])
+        states, lengths = [], []
+        for at, row in enumerate(rows):
+            for target, hidden in zip(row.targets, branches[at], strict=True):
+                states += [last[at : at + 1], hidden] if len(target) > 1 else [last[at : at + 1]]
+                lengths.append(len(target))
+        tokens = [token for row in rows for target in row.targets for token in target]
+        said = chosen(torch.cat(states), self._head, torch.tensor(tokens, device=self.device))
+        losses = iter([-float(part.mean()) for part in torch.split(said, lengths)])
+        for row in rows:
+            row.losses = [next(losses) for _ in row.targets]
 
     def _leaving(self, going: list[Row], tokens: list[int], memory: Memory, sampling: Sampling) -> list[Row]:
         """Append a token to every reply and return those that end with it; they leave all three."""
@@ -216,7 +213,7 @@ def _pieces(rows: Sequence[Row], shared: int) -> Iterator[list[Row]]:
     piece: list[Row] = []
     held = 0
     for row in rows:
-        size = len(row.ids) - shared + max(map(len, row.targets), default=0)
+        size = len(row.ids) - shared + sum(map(len, row.targets))
         if piece and held + size > READ:
             yield piece
             piece, held = [], 0

@@ -1,6 +1,7 @@
 """What a model remembers of prompts while it answers them: keys and values, the shared start's only once."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
@@ -33,10 +34,13 @@ class Memory(Protocol):
     def reserve(self, rows: int, tokens: int) -> None:
         """Make space at once for so many more rows, of so many tokens at most."""
 
-    def read(self, rows: Sequence[Sequence[int]], keep: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return the hidden states of more rows' tokens and where each stands; remember `keep[b]` tokens of row b.
+    def read(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """Remember more rows, after those that are there, and return the last hidden state of each. Shapes: (B, H)."""
 
-        The new rows come after those remembered. Shapes: (N, H), and (B, T) int64, T being the longest of them.
+    def branch(self, rows: Sequence[Sequence[Sequence[int]]]) -> list[list[Tensor]]:
+        """Return the hidden states of every way to continue each of the rows read last; none is remembered.
+
+        Shapes: (T, H) each, T being the tokens of that continuation.
         """
 
     def step(self, tokens: Tensor) -> Tensor:
@@ -49,16 +53,29 @@ class Memory(Protocol):
 class _Filling(Layout):
     """A layout that hands the keys and values that go by to a store."""
 
-    def __init__(self, lengths: Sequence[int], order: Tensor, start: Pairs, store: "Packed") -> None:
-        known = length_of(start)
-        super().__init__(lengths, known, order.device, inside=False)
-        self._order, self._pairs, self._store = order, start, store
+    def __init__(self, lengths: Sequence[int], into: Tensor, store: "Packed") -> None:
+        super().__init__(lengths, length_of(store.start), into.device, inside=False)
+        self._into, self._store = into, store
 
-    def remembered(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor] | None:
-        return self._pairs[layer] if self._pairs else None
+    def before(self, layer: int, bucket: Bucket, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor] | None:
+        return self._store.start.get(layer)
 
     def keep(self, layer: int, bucket: Bucket, keys: Tensor, values: Tensor) -> None:
-        self._store.put(layer, self._order[bucket.first : bucket.first + bucket.rows], keys, values)
+        self._store.put(layer, self._into[bucket.first : bucket.first + bucket.rows], keys, values)
+
+
+class _Branching(Layout):
+    """Rows in groups, each group continuing one row that a store remembers."""
+
+    def __init__(
+        self, lengths: Sequence[int], groups: Sequence[tuple[int, int]], rows: list[int], store: "Packed"
+    ) -> None:
+        super().__init__(lengths, 0, store.lengths.device, inside=False, groups=groups)
+        self._row = {first: row for (first, _), row in zip(groups, rows, strict=True)}
+        self._store = store
+
+    def before(self, layer: int, bucket: Bucket, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor] | None:
+        return self._store.remembered(layer, self._row[bucket.first])
 
 
 class _Stepping(Layout):
@@ -111,7 +128,7 @@ class Packed:
     def begun(cls, core: nn.Module, device: torch.device, ids: Sequence[int]) -> Pairs:
         """Return the keys and values of a start that many rows share."""
         reader = cls(core, device)
-        reader.read([ids], [len(ids)])
+        reader.read([ids])
         return reader._rows
 
     def reserve(self, rows: int, tokens: int) -> None:
@@ -123,22 +140,51 @@ class Packed:
         elif rows > places:
             self._space = (rows, room)
 
-    def read(self, rows: Sequence[Sequence[int]], keep: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def read(self, rows: Sequence[Sequence[int]]) -> Tensor:
         """See Memory.read; the rows do not hold the start."""
         order = sorted(range(len(rows)), key=lambda at: len(rows[at]))
         lengths = [len(rows[at]) for at in order]
         self.reserve(len(rows), lengths[-1])
-        ids = torch.tensor([token for at in order for token in rows[at]], device=self._device)
-        places = torch.cat([torch.arange(length) for length in lengths]).to(self._device) + self._begin
         into = torch.tensor(order, device=self._device) + len(self._kept)
-        hidden = states(self._core, ids, places, _Filling(lengths, into, self.start, self))
-        self._remember([*self._kept, *keep])
-        where = torch.zeros(len(rows), lengths[-1], dtype=torch.long)
-        offset = 0
-        for at, length in zip(order, lengths, strict=True):
-            where[at, :length] = torch.arange(offset, offset + length)
-            offset += length
-        return hidden, where.to(self._device)
+        hidden = self._states([rows[at] for at in order], [0] * len(rows), _Filling(lengths, into, self))
+        self._remember([*self._kept, *map(len, rows)])
+        last = torch.tensor(lengths, device=self._device).cumsum(0) - 1
+        return hidden[last[into.argsort()]]
+
+    def branch(self, rows: Sequence[Sequence[Sequence[int]]]) -> list[list[Tensor]]:
+        """See Memory.branch."""
+        first = len(self._kept) - len(rows)
+        ways = [
+            (row, number)
+            for row, branches in enumerate(rows)
+            for number in sorted(range(len(branches)), key=lambda number: len(branches[number]))
+            if branches[number]
+        ]
+        said = [[torch.empty(0, 0)] * len(branches) for branches in rows]
+        if not ways:
+            return said
+        lengths = [len(rows[row][number]) for row, number in ways]
+        starts = [at for at, (row, _) in enumerate(ways) if not at or ways[at - 1][0] != row]
+        groups = list(pairwise([*starts, len(ways)]))
+        layout = _Branching(lengths, groups, [first + ways[at][0] for at in starts], self)
+        after = [self._kept[first + row] for row, _ in ways]
+        hidden = self._states([rows[row][number] for row, number in ways], after, layout)
+        for (row, number), states_of in zip(ways, torch.split(hidden, lengths), strict=True):
+            said[row][number] = states_of
+        return said
+
+    def _states(self, rows: Sequence[Sequence[int]], after: Sequence[int], layout: Layout) -> Tensor:
+        """Return the hidden states of rows that begin after so many tokens of their own (and the start)."""
+        ids = torch.tensor([token for row in rows for token in row], device=self._device)
+        places = [torch.arange(begin, begin + len(row)) for row, begin in zip(rows, after, strict=True)]
+        return states(self._core, ids, torch.cat(places).to(self._device) + self._begin, layout)
+
+    def remembered(self, layer: int, place: int) -> tuple[Tensor, Tensor]:
+        """Return all keys and values that a row continues with, the start's first. Shapes: (1, heads, T, D)."""
+        own = [space[place : place + 1, :, : self._kept[place]] for space in self._rows[layer]]
+        if self.start:
+            own = [torch.cat([before, rest], 2) for before, rest in zip(self.start[layer], own, strict=True)]
+        return own[0], own[1]
 
     def put(self, layer: int, places: Tensor, keys: Tensor, values: Tensor) -> None:
         """Remember the keys and values of some rows of a layer. Shapes: places (B,); keys, values (B, heads, T, D)."""
@@ -196,21 +242,26 @@ class Single:
     def __init__(self, core: nn.Module, device: torch.device) -> None:
         self._core, self._device = core, device
         self._cache = None
+        self._row: Sequence[int] = ()
         self._length = 0
 
     def reserve(self, rows: int, tokens: int) -> None:
         """See Memory.reserve."""
 
-    def read(self, rows: Sequence[Sequence[int]], keep: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def read(self, rows: Sequence[Sequence[int]]) -> Tensor:
         """See Memory.read."""
-        (row,), (kept,) = rows, keep
-        ids = torch.tensor([list(row)], device=self._device)
-        out = self._core(input_ids=ids[:, :kept], use_cache=True)
-        self._cache, self._length = out.past_key_values, kept
-        hidden = out.last_hidden_state[0]
-        if len(row) > kept:  # not every cache can forget, so what follows is read apart
-            hidden = self._core(input_ids=ids, use_cache=False).last_hidden_state[0]
-        return hidden, torch.arange(len(row), device=self._device)[None]
+        (self._row,) = rows
+        out = self._core(input_ids=torch.tensor([list(self._row)], device=self._device), use_cache=True)
+        self._cache, self._length = out.past_key_values, len(self._row)
+        return out.last_hidden_state[:, -1]  # type: ignore[no-any-return]
+
+    def branch(self, rows: Sequence[Sequence[Sequence[int]]]) -> list[list[Tensor]]:
+        """See Memory.branch; not every cache can forget, so the row is read again for each."""
+        said = []
+        for branch in rows[0]:
+            ids = torch.tensor([[*self._row, *branch]], device=self._device)
+            said.append(self._core(input_ids=ids, use_cache=False).last_hidden_state[0, len(self._row) :])
+        return [said]
 
     def step(self, tokens: Tensor) -> Tensor:
         """See Memory.step."""

@@ -39,17 +39,26 @@ class Layout:
     """Rows, shortest first, that each continue a shared start of `start` tokens.
 
     Args:
-        lengths: of the rows, ascending.
+        lengths: of the rows, ascending within a group.
         start: tokens of the shared start.
         inside: whether the start stands at the front of the flat sequence (otherwise a subclass remembers it).
+        groups: first and end of the rows that are laid side by side; found by least cost where not given.
     """
 
-    def __init__(self, lengths: Sequence[int], start: int, device: torch.device, *, inside: bool = True) -> None:
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        start: int,
+        device: torch.device,
+        *,
+        inside: bool = True,
+        groups: Sequence[tuple[int, int]] | None = None,
+    ) -> None:
         self.start, self.inside = start, inside
         self.windows: set[int | None] = set()  # how far the layers that came by said that they see
         offset = start if inside else 0
         self.buckets: list[Bucket] = []
-        for first, end in _like_lengths(lengths, start):
+        for first, end in _like_lengths(lengths, start) if groups is None else groups:
             part = lengths[first:end]
             longest, begin = part[-1], offset
             offset += sum(part)
@@ -69,26 +78,27 @@ class Layout:
         """
         self.windows.add(window)
         said = []
-        start = self.remembered(layer, key, value)
         if self.start and self.inside:
-            assert start is not None
             mask = self._mask(0, self.start, window, query.device)
-            said.append(_attention(query[:, :, : self.start], *start, mask, options)[0].transpose(0, 1))
+            begin = slice(0, self.start)
+            first = _attention(query[:, :, begin], key[:, :, begin], value[:, :, begin], mask, options)
+            said.append(first[0].transpose(0, 1))
         for bucket in self.buckets:
             keys, values = _grid(key, bucket), _grid(value, bucket)
             self.keep(layer, bucket, keys, values)
+            start = self.before(layer, bucket, key, value)
             if start is not None:
                 keys, values = (
                     torch.cat([shared.expand(bucket.rows, -1, -1, -1), own], 2)
                     for shared, own in zip(start, (keys, values), strict=True)
                 )
-            mask = self._mask(self.start, bucket.longest, window, query.device)
+            mask = self._mask(keys.shape[2] - bucket.longest, bucket.longest, window, query.device)
             out = _attention(_grid(query, bucket), keys, values, mask, options).transpose(1, 2)
             said.append(_flat(out.flatten(0, 1), bucket))
         return torch.cat(said)[None]
 
-    def remembered(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Return the shared start's keys and values. Shapes: (1, heads, start, D)."""
+    def before(self, layer: int, bucket: Bucket, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Return the keys and values of what all rows of a bucket continue. Shapes: (1, heads, start, D)."""
         return (key[:, :, : self.start], value[:, :, : self.start]) if self.start else None
 
     def keep(self, layer: int, bucket: Bucket, keys: Tensor, values: Tensor) -> None:
