@@ -89,7 +89,9 @@ class Optim(Section):
     clip: float = Field(1.0, gt=0)
     """Largest norm of the gradient."""
     tokens: int | None = Field(None, ge=16)
-    """Tokens a micro-batch may hold; it never changes the gradient, only memory and speed."""
+    """Tokens a micro-batch may hold; default: what memory allows, up to 4,096 on a CPU. Never changes the gradient."""
+    recompute: int | None = Field(None, ge=0)
+    """Layers computed again on the way back instead of kept in memory; default: as few as memory demands."""
 
 
 class Save(Section):

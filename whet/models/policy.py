@@ -2,9 +2,13 @@
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from whet.config.tree import Adapter
 from whet.errors import ModelError
@@ -52,6 +56,26 @@ class Policy:
             raise ModelError(
                 f"model.name: {kind} computes its answers in a way that whet cannot follow; choose another"
             )
+
+    @property
+    def config(self) -> Any:
+        """The configuration of the language model."""
+        return self._inner.config.get_text_config()  # type: ignore[union-attr, operator]
+
+    @property
+    def layers(self) -> list[GradientCheckpointingLayer]:
+        """The layers whose activations can be computed again instead of kept."""
+        return [module for module in self._core.modules() if isinstance(module, GradientCheckpointingLayer)]
+
+    def recompute(self, count: int) -> None:
+        """Keep only the inputs of the first `count` layers for the way back; the gradient stays the same to the bit.
+
+        Training Deep Nets with Sublinear Memory Cost (arXiv:1604.06174).
+        """
+        again = partial(checkpoint, use_reentrant=False)
+        for place, layer in enumerate(self.layers):
+            layer.gradient_checkpointing = place < count
+            layer._gradient_checkpointing_func = again  # type: ignore[assignment]
 
     @classmethod
     def trained(cls, model: nn.Module, adapter: Adapter, *, seed: int, autocast: bool) -> "Policy":

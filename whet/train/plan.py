@@ -10,7 +10,7 @@ from whet.train.optim import default_epochs, default_lr, default_rows
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be done. Units: steps are optimizer steps, tokens are those of a micro-batch."""
+    """What will be done. Units: steps are optimizer steps."""
 
     lr: float
     epochs: float
@@ -19,7 +19,6 @@ class Plan:
     warmup: int
     validate_every: int
     save_every: int
-    tokens: int
 
     def sentence(self, count: int) -> str:
         """Return the plan in words."""
@@ -49,5 +48,4 @@ def make(config: Config, count: int, hidden: int) -> Plan:
         warmup=min(steps - 1, math.ceil(optim.warmup * steps)),
         validate_every=every,
         save_every=config.save.every or every,
-        tokens=optim.tokens or 4096,
     )

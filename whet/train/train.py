@@ -28,6 +28,7 @@ from whet.train.drift import check_drift
 from whet.train.fit import Pace, Record, fit, validation_loss
 from whet.train.plan import Plan, make
 from whet.train.prepare import Prepared
+from whet.train.room import Room, room
 from whet.train.stop import Stop
 from whet.train.watch import Divergence, verdict_on_curve
 from whet.types import Progress
@@ -94,19 +95,21 @@ def train(
     """Carry out one training run, or what is left of it, and write its best model to run/model.
 
     Raises:
-        TrainingError: non-finite or diverged. Interrupted: stopped on request. FitError: the disk is full.
+        TrainingError: non-finite or diverged. Interrupted: stopped on request. FitError: the disk or the memory is.
         DriftError: the run was begun with other data, template, weights or settings.
     """
     check_drift(config, run, prepared, allow_drift)
     policy = _policy(config, run, prepared)
-    plan = make(config, len(prepared.train.rows), prepared.hidden)
+    rows = prepared.train.rows
+    plan = make(config, len(rows), prepared.hidden)
+    held = room(policy, config.optim, max(len(row.ids) for row in rows), run)
     parameters = trainable(policy.model)
     optimizer = optim.build_optimizer(parameters, config.optim, plan.lr)
     journey = _resume(run, parameters, optimizer, show)
-    sft = SFT(prepared.train.rows, plan.rows, plan.tokens, config.seed, packs=policy.packs)
+    sft = SFT(rows, plan.rows, held.tokens, config.seed, packs=policy.packs)
     held_out = sft.batches(prepared.validation.rows) if prepared.validation else []
     course = Course(config, run, plan, policy, parameters, optimizer, journey, sft, held_out, stop)
-    _announce(run, show, policy, plan, prepared)
+    _announce(run, show, policy, plan, held, prepared)
     course.go(show)
     return _finish(course, prepared, show)
 
@@ -274,13 +277,15 @@ def _note(record: Record, journey: Journey) -> str:
     return f"loss {record.loss:.3f}{best} | {journey.tokens / journey.seconds:,.0f} tokens/s"
 
 
-def _announce(run: Run, show: Progress, policy: Policy, plan: Plan, prepared: Prepared) -> None:
+def _announce(run: Run, show: Progress, policy: Policy, plan: Plan, held: Room, prepared: Prepared) -> None:
     training, total = parameter_counts(policy.model)
     dtype = str(next(policy.model.parameters()).dtype).removeprefix("torch.")
     weights = f"{training:,} of {total:,} weights train, {dtype} on {policy.device.type}"
-    said = f"{plan.sentence(len(prepared.train.rows))}; {weights}"
+    said = f"{plan.sentence(len(prepared.train.rows))}; {weights}; up to {held.tokens:,} tokens at a time"
+    if held.recompute:
+        said += f", {held.recompute} of {len(policy.layers)} layers computed twice to save memory"
     show.say(said)
-    run.log("events", event="plan", what=said, plan=plan.as_dict(), packs=policy.packs)
+    run.log("events", event="plan", what=said, plan=plan.as_dict(), packs=policy.packs, room=asdict(held))
 
 
 def _finish(course: Course, prepared: Prepared, show: Progress) -> Trained:
