@@ -48,6 +48,11 @@ def test_what_is_written_down_builds_the_same_run(tmp_path):
     assert digest(load_saved(tmp_path / "config.yaml")) == digest(config)
 
 
+def test_a_key_that_is_left_open_changes_no_digest():
+    assert digest(build({"optim": {"lr": None}})) == digest(build({}))
+    assert digest(build({"optim": {"lr": 0.1}})) != digest(build({}))
+
+
 def test_nothing_changes_after_it_is_built():
     with pytest.raises(ValueError, match="frozen"):
         build({}).optim.lr = 1.0

@@ -126,5 +126,6 @@ def dump(config: Config) -> str:
 
 
 def digest(config: Config) -> str:
-    """Return the sha256 of the resolved tree."""
-    return hashlib.sha256(json.dumps(config.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+    """Return the sha256 of what the resolved tree says; a key left open, as one that is new in whet, says nothing."""
+    said = config.model_dump(mode="json", exclude_none=True)
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -49,11 +49,11 @@ class Trained:
     tokens: int
     trained_tokens: int
     seconds: float
-    peak_memory_bytes: int
-    matrix_rate_share: float
     loss: tuple[float, float]
     validation: tuple[tuple[int, float], ...]
     curve: str
+    peak_memory_bytes: int = 0  # runs that were trained before this was measured lack it, and the next
+    matrix_rate_share: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures by name, as `--json` prints them."""
