@@ -61,7 +61,11 @@ class Clock:
 
 def write(seconds: list[float], *, packages: list[str], losses: list[float] | None = None, **more: object) -> None:
     """Write what was measured to where the second argument says."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    torch = sys.modules["torch"]
+    if torch.cuda.is_available():
+        peak = torch.cuda.max_memory_allocated()
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     found = {}
     for package in ["torch", "transformers", *packages]:
         try:

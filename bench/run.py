@@ -68,12 +68,12 @@ def main() -> None:
             file.write_text(json.dumps(as_fields(workload)))
             for title, peer in peers.items():
                 if title in asked.peers and (peer.full or workload.adapter):
-                    results.append(_against(workload, file, Peer(ours), title, peer, asked))
+                    results.append(against(workload, file, Peer(ours), title, peer, asked))
                     (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-                    print(_line(results[-1]), flush=True)
+                    print(line(results[-1]), flush=True)
 
 
-def _against(
+def against(
     workload: Workload, file: Path, ours: Peer, title: str, peer: Peer, asked: argparse.Namespace
 ) -> dict[str, Any]:
     """Take turns and return what came of it."""
@@ -136,7 +136,7 @@ def _python(peer: Peer) -> str:
     return str(python)
 
 
-def _line(result: dict[str, Any]) -> str:
+def line(result: dict[str, Any]) -> str:
     ours, theirs = result["whet"], result["peer_figures"]
     head = f"{result['workload']:15} {result['peer']:22}"
     if result["ratio"] is None:

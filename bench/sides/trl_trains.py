@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from importlib.util import find_spec
 
 import torch
 from datasets import Dataset
@@ -12,6 +13,7 @@ from trl import SFTConfig, SFTTrainer
 
 work = read()
 best = sys.argv[3:] == ["best"]
+GPU = torch.cuda.is_available()
 clock = Clock()
 
 
@@ -33,12 +35,15 @@ rows = [
     for ids, weights in step
 ]
 dtype = getattr(torch, work.dtype)
-quick = {"gradient_checkpointing": False, "bf16": work.adapter is None and dtype == torch.bfloat16} if best else {}
+quick = {}
+if best:
+    quick = {"gradient_checkpointing": False, "bf16": work.adapter is None and dtype == torch.bfloat16}
+    quick["use_liger_kernel"] = GPU and find_spec("liger_kernel") is not None
 kept = dtype if best and work.adapter else torch.float32
 with tempfile.TemporaryDirectory() as place:
     settings = SFTConfig(
         output_dir=place, per_device_train_batch_size=len(work.steps[0]), max_steps=len(work.steps),
-        learning_rate=work.lr, lr_scheduler_type="constant", adam_beta2=0.99, max_grad_norm=1.0, use_cpu=True,
+        learning_rate=work.lr, lr_scheduler_type="constant", adam_beta2=0.99, max_grad_norm=1.0, use_cpu=not GPU,
         report_to=[], completion_only_loss=True, max_length=None, logging_steps=1, save_strategy="no",
         train_sampling_strategy="sequential", disable_tqdm=True, **quick,
     )  # fmt: skip

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from whet.evals.verdict import judge
+from whet.runs.run import Run
 
 QUICK = ["model.dtype=float32", "adapter.r=4", "optim.lr=0.02", "optim.steps=30", "optim.rows=8", "eval.resamples=400"]
 
@@ -153,8 +154,13 @@ def test_sigterm_at_any_stage_exits_75_and_resume_finishes(tiny, tmp_path, momen
     _, said = process.communicate(timeout=30)
     assert process.returncode == 75, said
     assert "whet resume" in said
+    begun = time.monotonic()
     done = whet("resume", tmp_path / "run", "--json")
-    assert json.loads(done.stdout)["verdict"]["rows"] > 0
+    took = time.monotonic() - begun
+    said = json.loads(done.stdout)
+    assert said["verdict"]["rows"] > 0
+    (stopped,) = (event["worked"] for event in Run(tmp_path / "run").read("events") if event["event"] == "interrupted")
+    assert 0 < stopped < said["seconds"] < stopped + took  # what came before the stop counts
     assert whet("resume", tmp_path / "run", check=False).returncode == 2
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ def resume(name: str, as_json: bool, allow_drift: bool) -> None:
 def carry_out(config: Config, run: Run, as_json: bool, allow_drift: bool = False) -> None:
     """Do what the run's kind says, keep its status true, and print the result."""
     kind = run.read_json("run.json")["kind"]
+    begun = time.monotonic()
     with run.lock(), on_signals() as stop, Shown() as show:
         run.status = "running"
         show.say(f"run {run.path}")
@@ -80,9 +82,10 @@ def carry_out(config: Config, run: Run, as_json: bool, allow_drift: bool = False
                 result = {"run": str(run.path), "model": f"{run.path}/model", **trained.as_dict()}
         except Interrupted:
             run.status = "interrupted"
+            run.log("events", event="interrupted", worked=time.monotonic() - begun)
             raise
         except WhetError as error:
-            run.log("events", event="failed", what=str(error))
+            run.log("events", event="failed", what=str(error), worked=time.monotonic() - begun)
             run.status = "failed"
             raise
         run.status = "succeeded"

@@ -40,4 +40,4 @@ class SFT:
 
     def loss(self, outputs: Outputs, batch: Batch) -> Loss:
         """Return the summed, weighted negative log-likelihood (nats)."""
-        return Loss(-(outputs.logprobs * batch.weights.to(outputs.logprobs.device)).sum())
+        return Loss(-(outputs.logprobs * batch.weights.to(outputs.logprobs.device, non_blocking=True)).sum())

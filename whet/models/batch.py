@@ -31,10 +31,6 @@ class Batch:
         """The sum of the weights: what a step's loss is divided by."""
         return float(self.weights.sum())
 
-    def to(self, device: torch.device) -> "Batch":
-        """Return the batch on a device."""
-        return Batch(*(field.to(device) for field in (self.prefix, self.tokens, self.weights, self.lengths)))
-
 
 def collate(rows: Sequence[Tokens], *, share: bool = True, fill: int = 0) -> Batch:
     """Return the rows as one batch; with `share`, their longest common start becomes its prefix.

@@ -86,16 +86,21 @@ class Policy:
         return torch.autocast(self.device.type, torch.bfloat16) if self._autocast else nullcontext()
 
     def __call__(self, batch: Batch) -> Outputs:
-        """Return the log-probabilities of the tokens that train."""
-        batch = batch.to(self.device)
+        """Return the log-probabilities of the tokens that train.
+
+        A batch lies in the host's memory: what goes where is worked out there, so that nothing waits for the device.
+        """
         rows, places = (batch.weights > 0).nonzero(as_tuple=True)
         with self._precision():
             hidden, where = self.hidden(batch)
             # What comes before a row's first token is the last of the prefix, which stands in front of all rows.
             before = torch.where(places > 0, where[rows, places - 1], len(batch.prefix) - 1)
-            said = chosen(hidden[before], self._head, batch.tokens[rows, places])
+            said = chosen(hidden[self._there(before)], self._head, self._there(batch.tokens[rows, places]))
         spread = torch.zeros(batch.tokens.shape, dtype=torch.float32, device=self.device)
-        return Outputs(spread.index_put((rows, places), said))
+        return Outputs(spread.index_put((self._there(rows), self._there(places)), said))
+
+    def _there(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.device, non_blocking=True)
 
     def work(self, batch: Batch) -> float:
         """Return the floating-point operations of the matrix products of one pass over a batch and back."""
@@ -105,23 +110,23 @@ class Policy:
         """Return the last hidden states and where each row's tokens stand among them. Shapes: (N, H), (B, T) int64."""
         if not self.packs:
             # Padding is on the right, where a causal model cannot see it from any real token.
-            out = self._core(input_ids=batch.tokens, use_cache=False).last_hidden_state
-            return out.flatten(0, 1), torch.arange(batch.tokens.numel(), device=self.device).view_as(batch.tokens)
+            out = self._core(input_ids=self._there(batch.tokens), use_cache=False).last_hidden_state
+            return out.flatten(0, 1), torch.arange(batch.tokens.numel()).view_as(batch.tokens)
         start = len(batch.prefix)
         order = batch.lengths.argsort(stable=True)
         lengths = batch.lengths[order]
         offsets = torch.empty_like(lengths)
         offsets[order] = start + lengths.cumsum(0) - lengths
-        steps = torch.arange(batch.tokens.shape[1], device=self.device)
+        steps = torch.arange(batch.tokens.shape[1])
         real = steps < batch.lengths[:, None]
         where = (offsets[:, None] + steps) * real
         ids = batch.prefix.new_empty(start + int(lengths.sum()))
         ids[:start] = batch.prefix
         ids[where[real]] = batch.tokens[real]
-        places = torch.arange(len(ids), device=self.device)
+        places = torch.arange(len(ids))
         places[where[real]] = (start + steps).expand_as(real)[real]
         layout = Layout(lengths.tolist(), start, self.device)
-        hidden = states(self._core, ids, places, layout)
+        hidden = states(self._core, self._there(ids), self._there(places), layout)
         if not sees_as_configured(self._inner, layout):
             raise NotImplementedError("a window that only transformers' own mask knows of")
         return hidden, where

@@ -61,13 +61,15 @@ def fit(
     policy.model.train()
     for number, batches in enumerate(steps, pace.start + 1):
         count = sum(batch.count for batch in batches)
-        total = 0.0
+        parts = []
         for place, batch in enumerate(batches):
             pace.between(place)
             loss = method.loss(policy(batch), batch)
             (loss.total / count).backward()  # type: ignore[no-untyped-call]
-            total += float(loss.total.detach())
+            parts.append(loss.total.detach())
+        # The only wait for the device: nothing is known of a step before all of it is under way.
         norm = float(nn.utils.clip_grad_norm_(list(parameters.values()), pace.clip))
+        total = sum(map(float, parts))
         if not (math.isfinite(total) and math.isfinite(norm)):
             optimizer.zero_grad()
             raise TrainingError(

@@ -37,7 +37,7 @@ def tune(config: Config, run: Run, show: Progress, stop: Stop, *, allow_drift: b
     Raises:
         DataError: unusable rows, or nothing to judge on. And whatever `train` raises.
     """
-    begun = time.time()
+    begun = time.time() - sum(event.get("worked", 0.0) for event in run.read("events"))  # by those before a resume
     prepared = prepare(config, show)
     for note in prepared.notes:
         show.say(note)
@@ -52,6 +52,7 @@ def tune(config: Config, run: Run, show: Progress, stop: Stop, *, allow_drift: b
     start = time.time()
     answers, remarks = _ask_everyone(config, run, prepared, asked, scorers, max_tokens, show, stop)
     report = _report(config, run, prepared, trained, begun, start)
+    report["seconds"]["evaluation"] = sum(one.reply.seconds for replies in answers.values() for one in replies)
     report["data"]["questions"] = len(asked.prompts)
     report["data"]["notes"] += asked.notes
     _judge(report, answers, remarks, config, prepared)
