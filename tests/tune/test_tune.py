@@ -92,6 +92,28 @@ def test_generate_answers_a_file_in_order(tuned, tmp_path):
     assert all(row["messages"][-1]["role"] == "assistant" for row in rows)
 
 
+def test_generate_goes_on_where_it_was_stopped(tuned, tmp_path):
+    prompts = "".join(f'{{"prompt": "{n}: say cat"}}\n' for n in range(400))
+    (tmp_path / "in.jsonl").write_text(prompts)
+    part = tmp_path / "out.jsonl.part"
+    command = ["generate", tuned[0], "--input", tmp_path / "in.jsonl", "--output", tmp_path / "out.jsonl"]
+    process = subprocess.Popen([sys.executable, "-m", "whet", *map(str, command)], stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 120
+    while not (part.exists() and part.read_bytes().count(b"\n") > 5) and time.monotonic() < until:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 75, said
+    assert "same command" in said
+    kept = part.read_bytes().count(b"\n") - 1
+    assert 5 <= kept < 400
+    assert not (tmp_path / "out.jsonl").exists()
+    whet(*command)
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["messages"][0]["content"] for row in rows] == [f"{n}: say cat" for n in range(400)]
+    assert not part.exists()
+
+
 def test_evaluate_gives_intervals(tuned):
     run = tuned[0]
     done = whet("evaluate", run, run.parent / "rows.jsonl", "eval.limit=10", "eval.resamples=400", "--json")

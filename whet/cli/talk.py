@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,15 @@ from whet.data.preflight import with_instruction
 from whet.data.prompts import read_prompts
 from whet.data.read import read
 from whet.data.split import draw_prompts, prompts
-from whet.engines.open import open_model
-from whet.errors import DataError, ModelError, Problem, RunError, UsageError
+from whet.engines.open import Opened, open_model
+from whet.errors import DataError, Interrupted, ModelError, Problem, RunError, UsageError
 from whet.evals.evaluate import ask, score
 from whet.models.export import check_base, export_merged
 from whet.models.load import check_folder
 from whet.models.source import resolve, usable
 from whet.runs.run import disk, replace_whole
 from whet.runs.store import find
+from whet.train.stop import on_signals
 from whet.tune import compare
 from whet.types import Chat, Message, Prompt, Sampling
 
@@ -65,19 +67,25 @@ def _model(name: str) -> str:
 
 
 def generate(model: str, source: Path, target: Path, temperature: float, max_tokens: int) -> None:
-    """Answer every prompt of a file."""
+    """Answer every prompt of a file. Replies are kept as they come: the same command goes on where it was stopped."""
     asked = read_prompts(source)
     if target.exists() and target.resolve() == source.resolve():
         raise UsageError(f"--output {target}: is the input file; choose another")
-    with Shown() as show:
+    part = target.with_name(f"{target.name}.part")
+    with on_signals() as stop, Shown() as show:
         opened = open_model(_model(model), say=show.say)
+        asked = [replace(prompt, targets=()) for prompt in asked]
         if opened.instruction:
             asked = [_instructed(prompt, opened.instruction) for prompt in asked]
+
+        def pause() -> None:
+            if stop.asked:
+                raise Interrupted(f"stopped on request; the replies so far are in {part}. The same command goes on")
+
+        opened.engine.between = pause
         show.begin("answering", len(asked))
-        replies = {}
-        for place, reply in opened.engine.complete(asked, Sampling(temperature, max_tokens=max_tokens)):
-            replies[place] = reply
-            show.advance()
+        sampling = Sampling(temperature, max_tokens=max_tokens)
+        replies = ask(opened.engine, asked, sampling, show, part, about=_weights(_model(model), opened))
     lines = [
         json.dumps(
             {
@@ -93,14 +101,22 @@ def generate(model: str, source: Path, target: Path, temperature: float, max_tok
         for at in range(len(asked))
     ]
     replace_whole(target, "\n".join(lines) + "\n")
-    cut = sum(reply.finish == "length" for reply in replies.values())
+    part.unlink(missing_ok=True)
+    cut = sum(reply.finish == "length" for reply in replies)
     show.say(f"{len(lines):,} replies in {target}" + (f"; {cut:,} reached --max-tokens" if cut else ""))
+
+
+def _weights(model: str, opened: Opened) -> str:
+    """Return what tells these weights from others: their files, sizes and times."""
+    folders = {opened.base_folder, Path(model), Path(model) / "model"}
+    files = sorted(file.resolve() for folder in folders for file in folder.glob("*.safetensors"))
+    return repr([(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files])
 
 
 def _instructed(prompt: Prompt, instruction: str) -> Prompt:
     if prompt.messages and prompt.messages[0].role == "system":
         return prompt
-    return Prompt((Message("system", instruction), *prompt.messages), prompt.targets, prompt.source, prompt.tools)
+    return replace(prompt, messages=(Message("system", instruction), *prompt.messages))
 
 
 def evaluate(model: str, data: Path, overrides: Sequence[str], as_json: bool) -> None:

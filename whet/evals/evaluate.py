@@ -25,20 +25,25 @@ class Answer:
 
 
 def ask(
-    engine: Engine, prompts: Sequence[Prompt], sampling: Sampling, show: Progress, file: Path | None = None
+    engine: Engine,
+    prompts: Sequence[Prompt],
+    sampling: Sampling,
+    show: Progress,
+    file: Path | None = None,
+    about: str = "",
 ) -> list[Reply]:
     """Return one reply per prompt, in order, with the log-loss of its targets.
 
-    With `file`, every reply is appended as it comes and those already there (for the same prompts) are not asked
-    again.
+    With `file`, every reply is appended as it comes and those already there (for the same prompts, sampling and
+    `about`, which tells who answers) are not asked again.
     """
-    digest = hashlib.sha256(repr((prompts, sampling)).encode("utf-8", "replace")).hexdigest()
+    digest = hashlib.sha256((repr((prompts, sampling)) + about).encode("utf-8", "replace")).hexdigest()
     replies = _kept(file, digest) if file else {}
     missing = [place for place in range(len(prompts)) if place not in replies]
     show.skip(len(replies))
     if file and not replies:
         with disk(file):
-            file.parent.mkdir(exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps({"prompts": digest}) + "\n", encoding="utf-8")
     for place, reply in engine.complete([prompts[at] for at in missing], sampling, log_loss=True):
         replies[missing[place]] = reply
@@ -54,7 +59,8 @@ def _kept(file: Path, digest: str) -> dict[int, Reply]:
     if not file.exists():
         return {}
     # Only "\n" ends a line: a reply may hold U+2028 or U+0085, at which splitlines would cut.
-    head, *lines = [line for line in file.read_text(encoding="utf-8", errors="replace").split("\n") if line] or ["{}"]
+    text = file.read_text(encoding="utf-8", errors="replace")
+    head, *lines = [line for line in text.split("\n") if line] or ["{}"]
     kept: dict[int, Reply] = {}
     try:
         if json.loads(head).get("prompts") != digest:
@@ -65,7 +71,7 @@ def _kept(file: Path, digest: str) -> dict[int, Reply]:
             kept[place] = Reply(**fields)
     except (ValueError, TypeError, KeyError):
         pass  # a line torn by a crash: everything before it counts
-    if kept and len(kept) != len(lines):
+    if kept and (len(kept) != len(lines) or not text.endswith("\n")):
         body = [json.dumps({"place": place, **asdict(reply)}, ensure_ascii=False) for place, reply in kept.items()]
         try:
             file.write_text("\n".join([head, *body]) + "\n", encoding="utf-8")
