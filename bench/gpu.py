@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--limit", type=float, default=600)
+    parser.set_defaults(gpu=True)
     asked = parser.parse_args()
     dtype = str(quick_dtype(torch.device("cuda" if torch.cuda.is_available() else "cpu"))).removeprefix("torch.")
     results = []

@@ -47,11 +47,18 @@ class Clock:
 
     def begin(self) -> None:
         """A step begins."""
+        self._wait()
         self.begun.append(time.perf_counter())
 
     def end(self) -> None:
         """A step ended."""
+        self._wait()
         self.ended.append(time.perf_counter())
+
+    def _wait(self) -> None:
+        torch = sys.modules["torch"]
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
 
     @property
     def seconds(self) -> list[float]:

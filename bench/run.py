@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5, help="optimizer steps, the first of which warms up")
     parser.add_argument("--repeats", type=int, default=2, help="times that whet and its peer take turns")
     parser.add_argument("--limit", type=float, default=900, help="seconds that one measurement may take")
+    parser.set_defaults(gpu=False)
     asked = parser.parse_args()
     results: list[dict[str, Any]] = []
     for name in asked.workloads:
@@ -81,9 +82,9 @@ def against(
     theirs: list[dict[str, Any]] = []
     reason = None
     for _ in range(asked.repeats):
-        mine.append(_measured(ours, file, asked.limit, workload))
+        mine.append(_measured(ours, file, asked, workload))
         try:
-            theirs.append(_measured(peer, file, asked.limit, workload))
+            theirs.append(_measured(peer, file, asked, workload))
         except subprocess.TimeoutExpired:
             reason = f"did not end within {asked.limit:.0f} s"
         except subprocess.CalledProcessError as error:
@@ -97,16 +98,19 @@ def against(
     return {**said, "dtype": workload.dtype, "hardware": environment(), **({"reason": reason} if reason else {})}
 
 
-def _measured(peer: Peer, file: Path, limit: float, workload: Workload) -> dict[str, Any]:
+def _measured(peer: Peer, file: Path, asked: argparse.Namespace, workload: Workload) -> dict[str, Any]:
     """Run one side and return its figures."""
     target = file.with_name("measured.json")
     target.unlink(missing_ok=True)
     script = [str(HERE / "sides" / f"{peer.side}.py"), str(file), str(target), *peer.arguments]
     path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
     quiet = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "DISABLE_VERSION_CHECK": "1"}
+    if not asked.gpu:
+        quiet["CUDA_VISIBLE_DEVICES"] = ""  # every side on the processor
     subprocess.run(
         [_python(peer), *script],
-        check=True, capture_output=True, text=True, timeout=limit, env={**os.environ, **quiet, "PYTHONPATH": path},
+        check=True, capture_output=True, text=True, timeout=asked.limit,
+        env={**os.environ, **quiet, "PYTHONPATH": path},
     )  # fmt: skip
     said = json.loads(target.read_text())
     if workload.prompts:

@@ -12,10 +12,10 @@ from whet.methods.sft import SFT
 from whet.models.adapt import trainable
 from whet.models.load import DTYPES, device_of, load
 from whet.models.policy import Policy
-from whet.models.work import matrix_rate
+from whet.models.work import free_memory, matrix_rate
 from whet.train.fit import Pace, fit
 from whet.train.optim import build_optimizer
-from whet.train.room import choose, free_memory, measure
+from whet.train.room import Rows, choose, measure
 from whet.types import Tokens
 
 DEVICE = device_of("auto")
@@ -28,7 +28,7 @@ adapter = Adapter(kind="full") if full else Adapter(**work.adapter)
 policy = Policy.trained(model, adapter, seed=0, autocast=full and dtype == torch.bfloat16)
 parameters = trainable(policy.model)
 longest = max(len(ids) for step in work.steps for ids, _ in step)
-room = choose(measure(policy), Optim(), longest, free_memory(DEVICE), DEVICE.type)
+room = choose(measure(policy), Optim(), Rows(longest, max(work.counted)), free_memory(DEVICE), DEVICE.type)
 policy.recompute(room.recompute)
 sft = SFT([], 1, room.tokens, 0, packs=policy.packs)
 steps = (sft.batches([Tokens(tuple(ids), tuple(weights), "") for ids, weights in step]) for step in work.steps)
