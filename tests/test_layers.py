@@ -20,7 +20,7 @@ ROWS = [  # lowest first; a package may import only from rows above its own in t
 ROW = {package: row for row, packages in enumerate(ROWS) for package in packages}
 ROOMS = {
     "peft": {"models/adapt.py", "models/lora.py"},
-    "transformers": {"models/load.py", "models/policy.py", "models/gguf.py", "models/memory.py", "models/packed.py"},
+    "transformers": {"models/load.py", "models/policy.py", "models/gguf.py", "models/work.py", "models/packed.py"},
     "bm25s": {"engines/fewshot.py"},
     "matplotlib": {"tune/plots.py"},
     "typer": {"cli/main.py", "cli/data.py"},

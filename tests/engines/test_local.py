@@ -11,6 +11,7 @@ from whet.engines.local import Local, Row, _draw
 from whet.engines.open import open_model
 from whet.errors import ModelError, UsageError
 from whet.models.load import load
+from whet.models.policy import Policy
 from whet.types import Chat, Message, Prompt, Sampling
 
 SYSTEM = Message("system", "Repeat after me, as well as you can.")
@@ -153,8 +154,25 @@ def test_a_model_whose_template_changed_after_training_is_refused(tiny, tmp_path
         open_model(str(folder))
 
 
+def test_a_stream_that_waits_leaves_its_caller_as_it_was(engine):
+    one, other = (engine.stream(prompt, Sampling(max_tokens=24)) for prompt in ASKED[:2])
+    for _ in range(3):
+        next(one)
+        next(other)
+        assert not torch.is_inference_mode_enabled()
+    list(one)
+    list(other)  # still goes on by itself
+
+
+def test_a_target_that_does_not_fit_the_context_is_an_error_not_a_guess(engine):
+    asked = Prompt((Message("user", "x" * 300),), ("y" * 300,), "f:9")
+    with pytest.raises(UsageError, match=r"f:9.*with its answer.*context"):
+        list(engine.complete([asked], Sampling(max_tokens=4), log_loss=True))
+
+
 def test_a_context_smaller_than_the_model_is_kept(tiny, renderer):
-    engine = Local(load(tiny, torch.float32, torch.device("cpu")), renderer, 80, packs=True)
+    model = load(tiny, torch.float32, torch.device("cpu"))
+    engine = Local(model, renderer, 80, packs=Policy(model).packs)
     ((_, reply),) = engine.complete([ASKED[0]], Sampling(max_tokens=400))
     assert reply.prompt_tokens + reply.completion_tokens <= 80
 

@@ -237,6 +237,26 @@ def test_the_work_that_is_counted_is_the_work_that_is_done(tiny, rows, packs):
         SFT([], 1, 1, 0).loss(made(batch), batch).total.backward()
     done = {str(op): count for op, count in counter.get_flop_counts()["Global"].items()}
     products = sum(count for op, count in done.items() if "attention" not in op)
+    with_pairs = made.work(batch)
     again = 4 * int((batch.weights > 0).sum()) * made._head.linear.weight.numel()  # logits and slope, made twice
     made._work._pair = 0
     assert made.work(batch) == pytest.approx(products - again + again / 2, rel=0.01)
+    start, lengths = len(batch.prefix), batch.lengths if packs else [batch.tokens.shape[1]] * len(batch.tokens)
+    seen = sum(range(1, start + 1)) + sum(sum(range(start + 1, start + int(n) + 1)) for n in lengths)
+    # Two products of the heads' width for a pair that sees each other, twice that on the way back, in both layers.
+    assert with_pairs - made.work(batch) == pytest.approx(2 * 3 * 2 * 2 * 32 * seen)
+
+
+@pytest.mark.parametrize("adapter", [LORA, FULL], ids=["lora", "full"])
+def test_in_bfloat16_loss_and_gradients_are_as_near_to_the_exact_ones_as_those_of_transformers(tiny, rows, adapter):
+    full = adapter is FULL
+    made = Policy.trained(load(tiny, torch.float32 if full else torch.bfloat16, CPU), adapter, seed=0, autocast=full)
+    assert made.packs
+    ours = gradient(made, [collate(rows)])
+    with made._precision():
+        theirs = plain(made, rows)
+    exact = gradient(policy(tiny, adapter), [collate(rows)])
+    assert abs(ours[0] - exact[0]) < 2 * abs(theirs[0] - exact[0]) + 0.01
+    for name, true in exact[1].items():
+        off, their_off = ((said[1][name].float() - true).norm() for said in (ours, theirs))
+        assert off < 2 * their_off + 0.01 * true.norm() + 1e-6, name

@@ -90,6 +90,16 @@ def launch(run: Run, chosen, die_at_write=None):
     return process
 
 
+def test_a_slow_run_saves_before_much_work_is_at_risk(tiny, tmp_path, monkeypatch):
+    rows = write_rows(tmp_path / "rows.jsonl")
+    for seconds, expected in ((0, {1, 2, 3, 4, 5, 6}), (1000, {6})):
+        monkeypatch.setattr("whet.train.train.AT_RISK_S", seconds)
+        chosen = config(tiny, rows, "optim.steps=6", "save.every=null", "save.keep=9", "eval.every=6")
+        run = begin(tmp_path / f"run-{seconds}", chosen)
+        go(run, chosen)
+        assert {int(folder.name[5:]) for folder in run.path.glob("ckpt/step-*")} - {0} == expected
+
+
 def test_the_reference_learns(reference):
     _, (_, losses, validations), _ = reference
     assert len(losses) == STEPS

@@ -8,11 +8,13 @@ from whet.errors import FitError
 from whet.models.batch import Batch
 from whet.models.load import load
 from whet.models.policy import Policy
+from whet.models.work import free_memory, left_of_container
 from whet.runs.store import create
-from whet.train.room import Needs, Room, _left_of_container, choose, free_memory, measure, room
+from whet.train.room import Needs, Room, Rows, choose, measure, room
 
 CPU = torch.device("cpu")
 NEEDS = Needs(fixed=1e6, kept=10_000, layer=900, layers=10)
+SHORT, LONG = Rows(200, 4800), Rows(3000, 24_000)
 
 
 @pytest.fixture
@@ -55,25 +57,25 @@ def test_what_a_token_keeps_is_measured_and_grows_with_the_tokens(policy):
 
 
 def test_with_memory_to_spare_nothing_is_computed_twice():
-    assert choose(NEEDS, Optim(), 200, 10**9, "cpu") == Room(4096, 0)
+    assert choose(NEEDS, Optim(), SHORT, 10**9, "cpu") == Room(4096, 0)
 
 
 def test_with_little_memory_less_is_held_before_anything_is_computed_twice():
-    found = choose(NEEDS, Optim(), 200, 30_000_000, "cpu")
+    found = choose(NEEDS, Optim(), SHORT, 30_000_000, "cpu")
     assert found.recompute == 0
     assert 1024 <= found.tokens < 4096
     assert needed(found) <= 0.8 * 30_000_000
 
 
 def test_with_less_memory_as_few_layers_as_can_be_are_computed_twice():
-    found = choose(NEEDS, Optim(), 200, 15_000_000, "cpu")
+    found = choose(NEEDS, Optim(), SHORT, 15_000_000, "cpu")
     assert found.recompute > 0
     assert found.tokens >= 1024
     assert needed(found) <= 0.8 * 15_000_000 < needed(Room(1024, found.recompute - 1))
 
 
 def test_a_long_row_is_fitted_by_computing_layers_twice():
-    found = choose(NEEDS, Optim(), 3000, 30_000_000, "cpu")
+    found = choose(NEEDS, Optim(), LONG, 30_000_000, "cpu")
     assert found.tokens >= 3000
     assert found.recompute > 0
 
@@ -83,29 +85,55 @@ def needed(found):
 
 
 def test_a_row_that_cannot_fit_is_said_before_training_with_the_way_out():
-    with pytest.raises(FitError, match=r"3,000.*GiB.*data\.longest"):
-        choose(NEEDS, Optim(), 3000, 5_000_000, "cpu")
+    with pytest.raises(FitError, match=r"3,000.*GiB.*data\.max_tokens"):
+        choose(NEEDS, Optim(), LONG, 5_000_000, "cpu")
     with pytest.raises(FitError, match=r"optim\.tokens"):
-        choose(NEEDS, Optim(tokens=2000), 200, 5_000_000, "cpu")
+        choose(NEEDS, Optim(tokens=2000), SHORT, 5_000_000, "cpu")
 
 
 def test_what_the_recipe_says_is_done():
-    assert choose(NEEDS, Optim(tokens=512, recompute=3), 200, 10**9, "cpu") == Room(512, 3)
-    assert choose(NEEDS, Optim(recompute=99), 200, 10**9, "cpu") == Room(4096, 10)
+    assert choose(NEEDS, Optim(tokens=512, recompute=3), SHORT, 10**9, "cpu") == Room(512, 3)
+    assert choose(NEEDS, Optim(recompute=99), SHORT, 10**9, "cpu") == Room(4096, 10)
 
 
-def test_a_resumed_run_cuts_its_steps_as_before(policy, tmp_path, monkeypatch):
+def test_a_step_that_is_small_needs_no_layer_computed_twice():
+    assert choose(NEEDS, Optim(), Rows(60, 480), 10_000_000, "cpu").recompute == 0
+    assert choose(NEEDS, Optim(tokens=4096), Rows(60, 480), 10_000_000, "cpu") == Room(4096, 0)
+
+
+def test_a_resumed_run_cuts_its_steps_as_before_unless_its_recipe_was_changed(policy, tmp_path, monkeypatch):
     run = create("train", "seed: 0\n", tmp_path / "run")
-    first = room(policy, Optim(), 40, run)
-    monkeypatch.setattr("whet.train.room.free_memory", lambda device: 10**5)
-    assert room(policy, Optim(), 40, run) == first
+    first = room(policy, Optim(), SHORT, run)
+    monkeypatch.setattr("whet.train.room.free_memory", lambda device: 2**24)
+    assert room(policy, Optim(), SHORT, run) == first
+    assert room(policy, Optim(recompute=1), SHORT, run).recompute == 1
+    assert policy.layers[0].gradient_checkpointing
 
 
-def test_a_containers_limit_counts(tmp_path):
-    for name, text in (("memory.max", "5000\n"), ("memory.current", "3000\n"), ("memory.stat", "inactive_file 500\n")):
-        (tmp_path / name).write_text(text)
-    assert _left_of_container(tmp_path) == 2500
-    (tmp_path / "memory.max").write_text("max\n")
-    assert _left_of_container(tmp_path) > 2**50
-    assert _left_of_container(tmp_path / "none") > 2**50
+def test_copies_of_weights_that_autocast_makes_are_no_memory_of_a_token(tiny):
+    full = Policy.trained(load(tiny, torch.float32, CPU), Adapter(kind="full"), seed=0, autocast=True)
+    plain = Policy.trained(load(tiny, torch.float32, CPU), Adapter(kind="full"), seed=0, autocast=False)
+    copied, needs = measure(full), measure(plain)
+    assert copied.kept < needs.kept
+    layers = [module for layer in full.layers for module in layer.modules() if isinstance(module, torch.nn.Linear)]
+    assert copied.fixed - needs.fixed == 2 * sum(layer.weight.numel() for layer in layers)
+
+
+V2 = ("", "memory.max", "memory.current", "inactive_file")
+V1 = ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+
+
+@pytest.mark.parametrize("group", ["", "jobs/7"])
+@pytest.mark.parametrize(("kind", "limit", "used", "cached"), [V2, V1])
+def test_a_containers_limit_counts(tmp_path, kind, limit, used, cached, group):
+    own = tmp_path / "own"
+    own.write_text(f"5:{kind}:/{group}\n")
+    folder = tmp_path / kind / group
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in ((limit, "5000\n"), (used, "3000\n"), ("memory.stat", f"{cached} 500\n")):
+        (folder / name).write_text(text)
+    assert left_of_container(tmp_path, own) == 2500
+    (folder / limit).write_text("max\n")
+    assert left_of_container(tmp_path, own) == 2**60
+    assert left_of_container(tmp_path / "none", tmp_path / "none") == 2**60
     assert 0 < free_memory(CPU) < 2**50

@@ -114,9 +114,10 @@ def _table(result: dict[str, Any]) -> None:
 
 def _forget_if_empty(run: Run) -> None:
     """Remove a run that failed before anything was made in it: it would only be in the way of the next try."""
-    if any((run.path / name).exists() for name in ("ckpt", "model", "fingerprint.json")):
+    if any((run.path / name).exists() for name in ("ckpt", "model")):
         return
-    for name in ("run.json", "config.yaml", "status.json", "events.jsonl", "lock"):
+    made = ("run.json", "config.yaml", "status.json", "events.jsonl", "lock", "fingerprint.json", "precision.json")
+    for name in made:
         (run.path / name).unlink(missing_ok=True)
     if run.path.is_dir() and not any(run.path.iterdir()):
         run.path.rmdir()

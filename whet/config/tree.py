@@ -98,7 +98,7 @@ class Save(Section):
     """Checkpoints."""
 
     every: int | None = Field(None, ge=1)
-    """Steps between checkpoints; default is at every validation."""
+    """Steps between checkpoints; default is at every validation and after five minutes."""
     keep: int = Field(2, ge=2)
     """Verified checkpoints kept besides the best one."""
 

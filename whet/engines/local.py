@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,10 +16,12 @@ from whet.models.adapt import causal
 from whet.models.batch import common_start
 from whet.models.heads import Head
 from whet.models.logprobs import chosen
-from whet.models.memory import Memory, Packed, Pairs, Single, bytes_per_token, length_of
+from whet.models.memory import Memory, Packed, Pairs, Single, length_of, size_of
+from whet.models.work import free_memory
 from whet.types import Delta, Prompt, Reply, Sampling
 
 BUDGET = 2 << 30  # bytes of keys and values a batch may grow to, a shared start counted once
+SHARE = 0.4  # and at most this share of the free memory
 MOST = 128  # rows in a batch
 ENTER = 8  # others enter when one place in so many is free: reading a few short prompts at a time is slow
 READ = 8192  # tokens read at a time
@@ -59,7 +61,11 @@ class Local:
         inner = causal(model)
         self._core: nn.Module = getattr(inner, str(inner.base_model_prefix))
         self._head = Head(inner)
-        self._room = BUDGET // bytes_per_token(inner) if packs else 0
+        self._room = 0
+        if packs:
+            with torch.inference_mode():
+                token = size_of(Packed.begun(self._core, self.device, [0]))
+            self._room = min(BUDGET, int(SHARE * free_memory(self.device))) // token
 
     def prompt_ids(self, prompt: Prompt) -> list[int]:
         """Return the prompt's tokens, as `complete` will send them."""
@@ -71,12 +77,16 @@ class Local:
     ) -> Iterator[tuple[int, Reply]]:
         """Yield (index, reply) as replies end; short prompts enter first.
 
-        What is drawn for a prompt depends on the seed and its index alone, never on its company.
+        What is drawn for a prompt depends on the seed and its source alone (and on its number among prompts of one
+        source), never on its company.
 
         Raises:
-            UsageError: a prompt leaves no room for a reply; nothing is cut silently.
+            UsageError: a prompt leaves no room for a reply or a target; nothing is cut silently.
         """
-        rows = [self._row(at, prompt, sampling, log_loss) for at, prompt in enumerate(prompts)]
+        rows, seen = list[Row](), Counter[str]()
+        for at, prompt in enumerate(prompts):
+            rows.append(self._row(at, prompt, sampling, log_loss, seen[prompt.source]))
+            seen[prompt.source] += 1
         rows.sort(key=lambda row: (len(row.ids), row.ids))
         shared = common_start([row.ids for row in rows]) if self._packs and len(rows) > 1 else 0
         begun: Pairs = {}
@@ -104,19 +114,19 @@ class Local:
                 text = self.renderer.decode(row.said)
                 yield row.place, Reply(text, row.finish, len(row.ids), len(row.said), row.seconds, loss)
 
-    def _row(self, place: int, prompt: Prompt, sampling: Sampling, log_loss: bool) -> Row:
+    def _row(self, place: int, prompt: Prompt, sampling: Sampling, log_loss: bool, number: int = 0) -> Row:
         ids = self.prompt_ids(prompt)
-        if len(ids) >= self.context:
-            where = f"{prompt.source}: " if prompt.source else ""
-            raise UsageError(
-                f"{where}the prompt has {len(ids):,} tokens and the model's context is {self.context:,}; shorten it"
-            )
         targets = []
         for target in prompt.targets if log_loss else ():
             whole, begin = self.renderer.answer(prompt, target)
             targets.append(whole[begin:])
-        longest = len(ids) + max([sampling.max_tokens, *map(len, targets)])
-        return Row(place, ids, targets, longest, random.Random(f"{sampling.seed}:{place}"))
+        need = len(ids) + max(map(len, targets), default=1)
+        if need > self.context:
+            where = f"{prompt.source}: " if prompt.source else ""
+            what = f"the prompt has {len(ids):,} tokens" + (f", {need:,} with its answer," if targets else "")
+            raise UsageError(f"{where}{what} and the model's context is {self.context:,}; shorten it")
+        longest = min(self.context, max(need, len(ids) + sampling.max_tokens))
+        return Row(place, ids, targets, longest, random.Random(f"{sampling.seed}:{prompt.source}:{number}"))
 
     def _entering(self, waiting: deque[Row], going: Sequence[Row], shared: int) -> list[Row]:
         """Take the rows that enter now off those that wait."""
@@ -188,23 +198,24 @@ class Local:
         row.said.append(token)
         return len(row.said) >= sampling.max_tokens or len(row.ids) + len(row.said) >= self.context
 
+    @torch.inference_mode()
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[Delta]:
         """Yield the pieces of one reply as they are drawn; a piece never holds half of a character."""
         row = self._row(0, prompt, sampling, False)
         shown = ""
-        with torch.inference_mode():
-            memory = self._memory({})
-            hidden = self._read([row], memory, {})
-            while True:
-                token = _draw(self._head(hidden), [row], sampling)
-                ended = self._ends(row, int(token), sampling)
-                text = self.renderer.decode(row.said)
-                if not text.endswith("\ufffd") and len(text) > len(shown):
-                    yield Delta(text[len(shown) :])
-                    shown = text
-                if ended:
-                    break
-                hidden = memory.step(token)
+        memory = self._memory({})
+        hidden = self._read([row], memory, {})
+        while True:
+            token = _draw(self._head(hidden), [row], sampling)
+            ended = self._ends(row, int(token), sampling)
+            text = self.renderer.decode(row.said)
+            if not text.endswith("\ufffd") and len(text) > len(shown):
+                yield Delta(text[len(shown) :])
+                shown = text
+            if ended:
+                break
+            self.between()
+            hidden = memory.step(token)
         yield Delta(self.renderer.decode(row.said)[len(shown) :], row.finish)
 
 

@@ -20,10 +20,10 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 def attach(model: nn.Module, adapter: Adapter, seed: int) -> nn.Module:
     """Return the model with what trains marked by `requires_grad`; the same seed gives the same first weights."""
+    torch.manual_seed(seed)  # for the adapter's first weights and for whatever dropout the model has
     if adapter.kind == "full":
         model.requires_grad_(True)
         return model
-    torch.manual_seed(seed)
     lora = LoraConfig(
         r=adapter.r,
         lora_alpha=adapter.alpha,  # type: ignore[arg-type]

@@ -34,7 +34,7 @@ class Checkpoint:
     step: int
     weights: dict[str, Tensor]
     optimizer: dict[str, Tensor]
-    random: Tensor  # torch's generator state, uint8
+    random: dict[str, Tensor]  # the state of torch's generators by device, uint8
     state: dict[str, Any]  # plain JSON: best loss, patience, digests of what was consumed
 
 
@@ -56,7 +56,7 @@ def save(run: Path, checkpoint: Checkpoint, *, keep: int = 2, protect: int | Non
         blobs = {
             "weights.safetensors": save_bytes(checkpoint.weights),
             "optimizer.safetensors": save_bytes(checkpoint.optimizer),
-            "random.safetensors": save_bytes({"torch": checkpoint.random}),
+            "random.safetensors": save_bytes(checkpoint.random),
             "state.json": json.dumps({"step": checkpoint.step, **checkpoint.state}, indent=1).encode(),
         }
         _demand_space(parent, sum(map(len, blobs.values())))
@@ -177,9 +177,22 @@ def read(folder: Path) -> Checkpoint:
             load_bytes(blobs["weights.safetensors"]),
             load_bytes(blobs["optimizer.safetensors"]),
         )
-        return Checkpoint(state.pop("step"), weights, moments, load_bytes(blobs["random.safetensors"])["torch"], state)
+        return Checkpoint(state.pop("step"), weights, moments, load_bytes(blobs["random.safetensors"]), state)
     except (SafetensorError, ValueError, KeyError) as error:
         raise RunError(f"{folder}: damaged: {error}") from None
+
+
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """Return the state of the generators that a step on this device draws from."""
+    state = {"torch": torch.get_rng_state()}
+    return {**state, "cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else state
+
+
+def restore_random(state: Mapping[str, Tensor], device: torch.device) -> None:
+    """Put the generators back into that state."""
+    torch.set_rng_state(state["torch"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[str, Tensor]) -> dict[str, Tensor]:

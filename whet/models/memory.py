@@ -19,13 +19,9 @@ def length_of(start: Pairs) -> int:
     return next(iter(start.values()))[0].shape[2] if start else 0
 
 
-def bytes_per_token(inner: Any) -> int:
-    """Return how much the keys and values of one token take in all layers of a causal model."""
-    config = inner.config.get_text_config()
-    heads = config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // heads
-    groups = getattr(config, "num_key_value_heads", None) or heads
-    return int(2 * config.num_hidden_layers * groups * width * inner.dtype.itemsize)
+def size_of(start: Pairs) -> int:
+    """Return how many bytes a start takes."""
+    return sum(part.nbytes for pair in start.values() for part in pair)
 
 
 class Memory(Protocol):
@@ -108,7 +104,7 @@ class _Stepping(Layout):
         said: Tensor = likely[..., -seen:] @ values  # (B, groups, heads of a group, D)
         if store.start:
             first = likely[..., :-seen].permute(1, 2, 0, 3).flatten(1, 2) @ told[0]
-            said = said + first.view(asked.shape).permute(2, 0, 1, 3)
+            said = said + first.unflatten(1, (-1, rows)).permute(2, 0, 1, 3)
         return said.flatten(1, 2)[None]
 
 

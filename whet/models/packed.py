@@ -65,9 +65,9 @@ class Layout:
             places = None
             if part[0] != longest:
                 grid = torch.arange(longest)[None] < torch.tensor(part)[:, None]
-                places = grid.flatten().nonzero()[:, 0].to(device)
+                places = grid.flatten().nonzero()[:, 0].to(device, non_blocking=True)
             self.buckets.append(Bucket(first, end - first, longest, begin, offset, places))
-        self._masks: dict[tuple[int, int, int | None, torch.device], Tensor | None] = {}
+        self._masks: dict[tuple[int, int, int | None, torch.dtype], Tensor | None] = {}
 
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, window: int | None, **options: Any
@@ -79,7 +79,7 @@ class Layout:
         self.windows.add(window)
         said = []
         if self.start and self.inside:
-            mask = self._mask(0, self.start, window, query.device)
+            mask = self._mask(0, self.start, window, query)
             begin = slice(0, self.start)
             first = _attention(query[:, :, begin], key[:, :, begin], value[:, :, begin], mask, options)
             said.append(first[0].transpose(0, 1))
@@ -92,7 +92,7 @@ class Layout:
                     torch.cat([shared.expand(bucket.rows, -1, -1, -1), own], 2)
                     for shared, own in zip(start, (keys, values), strict=True)
                 )
-            mask = self._mask(keys.shape[2] - bucket.longest, bucket.longest, window, query.device)
+            mask = self._mask(keys.shape[2] - bucket.longest, bucket.longest, window, query)
             out = _attention(_grid(query, bucket), keys, values, mask, options).transpose(1, 2)
             said.append(_flat(out.flatten(0, 1), bucket))
         return torch.cat(said)[None]
@@ -104,29 +104,31 @@ class Layout:
     def keep(self, layer: int, bucket: Bucket, keys: Tensor, values: Tensor) -> None:
         """See the keys and values of some rows go by. Shapes: (rows, heads, longest, D)."""
 
-    def _mask(self, before: int, width: int, window: int | None, device: torch.device) -> Tensor | None:
-        """Return who sees whom, None for plainly causal. Shapes: (width, before + width) bool.
+    def _mask(self, before: int, width: int, window: int | None, query: Tensor) -> Tensor | None:
+        """Return what is added to the scores: 0 where seen, else minus infinity. Shapes: (width, before + width).
 
-        What stands behind a short row on the grid is never seen by it, as it comes after.
+        None for plainly causal. What stands behind a short row on the grid is never seen by it, as it comes after. In
+        the precision of the scores, so that all layers keep the same one for the way back.
         """
         if window is not None and before + width <= window:
             window = None
-        place = (before, width, window, device)
+        place = (before, width, window, query.dtype)
         if place not in self._masks:
             if not before and window is None:
                 self._masks[place] = None
             else:
-                now = torch.arange(before, before + width, device=device)[:, None]
-                then = torch.arange(before + width, device=device)[None]
-                self._masks[place] = (then <= now) & (now - then < (window or before + width + 1))
+                now = torch.arange(before, before + width, device=query.device)[:, None]
+                then = torch.arange(before + width, device=query.device)[None]
+                seen = (then <= now) & (now - then < (window or before + width + 1))
+                none = torch.zeros_like(seen, dtype=query.dtype)
+                self._masks[place] = none.masked_fill(~seen, float("-inf"))
         return self._masks[place]
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, options: dict[str, Any]) -> Tensor:
-    if query.device.type == "cpu":
-        grouped = key.shape[1] != query.shape[1]
-    else:  # the quick kernels of accelerators know no groups
-        grouped, times = False, query.shape[1] // key.shape[1]
+    times = query.shape[1] // key.shape[1]
+    grouped = times > 1 and (query.device.type == "cpu" or mask is None)
+    if times > 1 and not grouped:  # with a mask, the quick kernels of accelerators know no groups
         key, value = key.repeat_interleave(times, 1), value.repeat_interleave(times, 1)
     causal = mask is None
     return scaled_dot_product_attention(

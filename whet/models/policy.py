@@ -137,8 +137,7 @@ class Policy:
         was_training = self.model.training
         self.model.eval()
         generator = torch.Generator().manual_seed(0)
-        vocabulary = int(self._inner.config.vocab_size)  # type: ignore[union-attr, arg-type]
-        tokens = torch.randint(0, vocabulary, (3, 12), generator=generator)
+        tokens = torch.randint(0, self.config.vocab_size, (3, 12), generator=generator)
         tokens[:, :prefix] = tokens[0, :prefix]
         rest = tokens[:, prefix:]
         lengths = torch.tensor([rest.shape[1], rest.shape[1] - 3, rest.shape[1] - 3])
@@ -149,6 +148,8 @@ class Policy:
             ours = self(batch).logprobs[:, 1:]
             with self._precision():
                 logits = self._inner(input_ids=tokens.to(self.device)).logits.float()
+        except torch.OutOfMemoryError:
+            raise
         except (RuntimeError, TypeError, ValueError, AttributeError):
             return False
         finally:

@@ -1,12 +1,15 @@
-"""How many floating-point operations a step's matrix products are, and how many this machine can make in a second."""
+"""What a step costs and what this machine has: operations, their rate, memory."""
 
 import resource
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from whet.models.batch import Batch
 from whet.models.heads import Head
@@ -22,9 +25,11 @@ class Work:
 
     def __init__(self, model: nn.Module, inner: Any, head: Head) -> None:
         config = inner.config.get_text_config()
-        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        self._pair: float = 3 * 2 * 2 * config.num_attention_heads * width * config.num_hidden_layers
-        linear = [module for module in model.modules() if isinstance(module, nn.Linear) and module is not head.linear]
+        heads = getattr(config, "num_attention_heads", None) or 0  # some architectures attend to nothing
+        width = getattr(config, "head_dim", None) or config.hidden_size // max(heads, 1)
+        self._pair: float = 3 * 2 * 2 * heads * width * config.num_hidden_layers
+        kinds = (nn.Linear, Conv1D)
+        linear = [module for module in model.modules() if isinstance(module, kinds) and module is not head.linear]
         self._token = sum(_cost(module) for module in linear)
         self._trained = _cost(head.linear)
 
@@ -64,3 +69,37 @@ def peak_memory(device: torch.device) -> int:
         return int(torch.cuda.max_memory_allocated(device))
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that this process may still take on the device."""
+    if device.type == "cuda":
+        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + held
+    free = int(psutil.virtual_memory().available)
+    if device.type == "mps":
+        free = min(free, torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
+    return min(free, left_of_container())
+
+
+def left_of_container(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
+    """Return what the limits of this process's control groups leave (both versions), or 2^60 where there is none."""
+    try:
+        lines = [line.split(":", 2) for line in own.read_text().splitlines()]
+    except OSError:
+        lines = []
+    names = {kind: name.strip("/") for _, kind, name in lines}
+    left = [2**60]
+    for kind, limit, used, cached in (
+        ("", "memory.max", "memory.current", "inactive_file"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        inner = root / kind / names.get(kind, "")
+        for folder in (inner, *inner.parents):
+            try:
+                most, now = (int((folder / name).read_text()) for name in (limit, used))
+                stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+                left.append(most - now + int(stat.get(cached, 0)))
+            except (OSError, ValueError):
+                continue  # not this version, or "max"
+    return min(left)

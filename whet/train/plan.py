@@ -18,7 +18,6 @@ class Plan:
     steps: int
     warmup: int
     validate_every: int
-    save_every: int
 
     def sentence(self, count: int) -> str:
         """Return the plan in words."""
@@ -47,5 +46,4 @@ def make(config: Config, count: int, hidden: int) -> Plan:
         steps=steps,
         warmup=min(steps - 1, math.ceil(optim.warmup * steps)),
         validate_every=every,
-        save_every=config.save.every or every,
     )

@@ -6,15 +6,14 @@ before the first one is taken.
 
 import math
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-import psutil
 import torch
 
 from whet.config.tree import Optim
 from whet.errors import FitError
-from whet.models.batch import Batch, collate
+from whet.models.batch import collate
 from whet.models.policy import Policy
+from whet.models.work import free_memory
 from whet.runs.run import Run
 from whet.types import Tokens
 
@@ -48,23 +47,35 @@ class Needs:
         return self.kept + self.layer * (4 - recompute)
 
 
-def room(policy: Policy, optim: Optim, longest: int, run: Run) -> Room:
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What is to be held: tokens of the longest row, and of the largest step."""
+
+    longest: int
+    step: int
+
+
+def room(policy: Policy, optim: Optim, rows: Rows, run: Run) -> Room:
     """Return what fits, measured once for a run: a resumed run must cut its steps as before.
+
+    A recipe that was changed since (which `--allow-drift` allows) is measured again.
 
     Raises:
         FitError: not even the longest row fits.
     """
     file = run.path / "room.json"
-    if file.exists():
-        found = Room(**run.read_json(file.name))
+    asked = {"tokens": optim.tokens, "recompute": optim.recompute, **asdict(rows)}
+    known = run.read_json(file.name) if file.exists() else {}
+    if known.get("asked") == asked:
+        found = Room(**known["found"])
     else:
-        found = choose(measure(policy), optim, longest, free_memory(policy.device), policy.device.type)
-        run.write_json(file.name, asdict(found))
+        found = choose(measure(policy), optim, rows, free_memory(policy.device), policy.device.type)
+        run.write_json(file.name, {"asked": asked, "found": asdict(found)})
     policy.recompute(found.recompute)
     return found
 
 
-def choose(needs: Needs, optim: Optim, longest: int, free: int, kind: str) -> Room:
+def choose(needs: Needs, optim: Optim, rows: Rows, free: int, kind: str) -> Room:
     """Return how much to hold at a time; layers are computed twice only where too little fits otherwise.
 
     Raises:
@@ -72,40 +83,48 @@ def choose(needs: Needs, optim: Optim, longest: int, free: int, kind: str) -> Ro
     """
     budget = SHARE * free - needs.fixed
     most = optim.tokens or MOST[kind]
-    enough = max(longest, most if optim.tokens else min(FEW, most))
+    least = max(rows.longest, min(most, rows.step) if optim.tokens else 0)
+    enough = max(least, min(FEW, rows.step))
     levels = range(needs.layers + 1) if optim.recompute is None else [min(optim.recompute, needs.layers)]
     for recompute in levels:
         fits = math.floor(budget / needs.token(recompute))
-        if fits >= enough or (recompute == levels[-1] and fits >= longest and not optim.tokens):
+        if fits >= enough or (recompute == levels[-1] and fits >= least):
             return Room(most if optim.tokens else min(most, fits), recompute)
-    wanted = (needs.fixed + enough * needs.token(levels[-1])) / SHARE
+    wanted = (needs.fixed + least * needs.token(levels[-1])) / SHARE
+    way_out = "data.max_tokens (with data.overlong)" + (" or optim.tokens" if optim.tokens else "")
     raise FitError(
-        f"training on {enough:,} tokens at a time (the longest row has {longest:,}) takes about {wanted / 2**30:.1f} "
-        f"GiB and {free / 2**30:.1f} GiB are free; lower data.longest{' or optim.tokens' if optim.tokens else ''}, use "
-        "a smaller model, or adapter.kind=lora"
+        f"training on {least:,} tokens at a time (the longest row has {rows.longest:,}) takes about "
+        f"{wanted / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free; lower {way_out}, use a smaller model, or "
+        "adapter.kind=lora"
     )
 
 
 def measure(policy: Policy) -> Needs:
-    """Return what a step takes, from a small pass with all layers kept and one with none."""
-    config = policy.config
-    generator = torch.Generator().manual_seed(0)
-    rows = torch.randint(0, config.vocab_size, (2, PROBED // 2), generator=generator).tolist()
-    batch = collate([Tokens(tuple(ids), (0.0, *[1.0] * (len(ids) - 1)), "") for ids in rows], share=False)
-    layers = len(policy.layers)
-    kept = []
+    """Return what a step takes, from small passes with all layers kept and with none.
+
+    Two sizes tell what each token keeps from what a pass keeps whatever its size, as the copies of all weights in
+    bfloat16 that autocast makes.
+    """
+    config, layers = policy.config, len(policy.layers)
+    kept: dict[tuple[int, int], int] = {}
     with torch.random.fork_rng(devices=[policy.device] if policy.device.type == "cuda" else []):
         for recompute in (0, layers):
             policy.recompute(recompute)
-            kept.append(_kept(policy, batch) / PROBED)
+            for tokens in (PROBED // 2, PROBED):
+                kept[recompute, tokens] = _kept(policy, tokens)
     policy.recompute(0)
+    whole, bare = ((kept[r, PROBED] - kept[r, PROBED // 2]) / (PROBED // 2) for r in (0, layers))
+    always = kept[0, PROBED] - PROBED * whole
     trains = sum(weight.numel() for weight in policy.model.parameters() if weight.requires_grad)
     head = HEAD * config.vocab_size * 4
-    return Needs(STATE * trains + head, kept[0], (kept[0] - kept[1]) / max(layers, 1), layers)
+    return Needs(STATE * trains + head + always, whole, (whole - bare) / max(layers, 1), layers)
 
 
-def _kept(policy: Policy, batch: Batch) -> int:
-    """Return the bytes that a pass keeps for its way back, the weights excluded."""
+def _kept(policy: Policy, tokens: int) -> int:
+    """Return the bytes that a pass over so many tokens keeps for its way back, the weights excluded."""
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randint(0, policy.config.vocab_size, (2, tokens // 2), generator=generator).tolist()
+    batch = collate([Tokens(tuple(ids), (0.0, *[1.0] * (len(ids) - 1)), "") for ids in rows], share=False)
     weights = {weight.untyped_storage().data_ptr() for weight in policy.model.parameters()}
     kept: dict[int, int] = {}
 
@@ -122,25 +141,3 @@ def _kept(policy: Policy, batch: Batch) -> int:
     policy.model.train(was_training)
     del said
     return sum(kept.values())
-
-
-def free_memory(device: torch.device) -> int:
-    """Return the bytes that this process may still take on the device."""
-    if device.type == "cuda":
-        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(torch.cuda.mem_get_info(device)[0]) + held
-    free = int(psutil.virtual_memory().available)
-    if device.type == "mps":
-        free = min(free, torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
-    return min(free, _left_of_container())
-
-
-def _left_of_container(folder: Path = Path("/sys/fs/cgroup")) -> int:
-    """Return what the container's limit leaves, or a number beyond all memory where there is none."""
-    try:
-        limit = (folder / "memory.max").read_text().strip()
-        used = int((folder / "memory.current").read_text())
-        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        return 2**60 if limit == "max" else int(limit) - used + int(stat.get("inactive_file", 0))
-    except (OSError, ValueError):
-        return 2**60

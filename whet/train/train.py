@@ -16,7 +16,16 @@ from whet.errors import Interrupted, RunError
 from whet.methods.sft import SFT
 from whet.models.adapt import parameter_counts, trainable
 from whet.models.batch import Batch
-from whet.models.checkpoint import Checkpoint, folder_of, newest, optimizer_tensors, restore_optimizer, save
+from whet.models.checkpoint import (
+    Checkpoint,
+    folder_of,
+    newest,
+    optimizer_tensors,
+    random_state,
+    restore_optimizer,
+    restore_random,
+    save,
+)
 from whet.models.checkpoint import read as read_checkpoint
 from whet.models.export import write_model
 from whet.models.load import DTYPES, device_of, load, quick_dtype
@@ -28,10 +37,12 @@ from whet.train.drift import check_drift
 from whet.train.fit import Pace, Record, fit, validation_loss
 from whet.train.plan import Plan, make
 from whet.train.prepare import Prepared
-from whet.train.room import Room, room
+from whet.train.room import Room, Rows, room
 from whet.train.stop import Stop
 from whet.train.watch import Divergence, verdict_on_curve
 from whet.types import Progress
+
+AT_RISK_S = 300  # the most work, in seconds, that a run of default settings loses when it is killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +113,8 @@ def train(
     policy = _policy(config, run, prepared)
     rows = prepared.train.rows
     plan = make(config, len(rows), prepared.hidden)
-    held = room(policy, config.optim, max(len(row.ids) for row in rows), run)
+    longest = max(len(row.ids) for row in rows)
+    held = room(policy, config.optim, Rows(longest, longest * plan.rows), run)
     parameters = trainable(policy.model)
     optimizer = optim.build_optimizer(parameters, config.optim, plan.lr)
     journey = _resume(run, parameters, optimizer, show)
@@ -128,7 +140,8 @@ class Course:
     method: SFT
     held_out: list[Batch]
     stop: Stop
-    random: list[torch.Tensor] = field(default_factory=list)  # the generator's state when the step under way began
+    random: dict[str, Tensor] = field(default_factory=dict)  # the generators' state when the step under way began
+    saved: list[float] = field(default_factory=lambda: [time.monotonic()])  # when the last checkpoint was written
 
     def go(self, show: Progress) -> None:
         """Take the steps that are left; validate and save as planned; stop early or when asked."""
@@ -147,13 +160,18 @@ class Course:
             due = record.step == plan.steps or record.step % plan.validate_every == 0
             if due and self.held_out:
                 self.validate()
-            if due or record.step % plan.save_every == 0 or stop.asked:
+            if due or self.save_due(record.step) or stop.asked:
                 self.save()
             show.advance(1, _note(record, journey))
             stop.check(str(self.run.path))
             if journey.worse >= self.config.eval.patience:
                 show.say(f"stopped early at step {record.step}: {journey.worse} validations without a better loss")
                 return
+
+    def save_due(self, step: int) -> bool:
+        """Say whether a checkpoint is to be written after this step, whatever else happens after it."""
+        every = self.config.save.every
+        return step % every == 0 if every else time.monotonic() - self.saved[0] > AT_RISK_S
 
     def records(self) -> Iterator[Record]:
         """Yield one record per optimizer step that is left."""
@@ -166,10 +184,10 @@ class Course:
     def between(self, place: int) -> None:
         """Stop in the middle of a step if asked: the step is given up and will be taken again, from its start."""
         if place == 0:
-            self.random[:] = [torch.get_rng_state()]
+            self.random.update(random_state(self.policy.device))
         if self.stop.asked:
             self.optimizer.zero_grad()
-            torch.set_rng_state(self.random[0])
+            restore_random(self.random, self.policy.device)
             self.save()
             self.stop.check(str(self.run.path))
 
@@ -203,10 +221,11 @@ class Course:
             journey.step,
             {name: p.detach().cpu().contiguous() for name, p in self.parameters.items()},
             optimizer_tensors(self.optimizer, self.parameters),
-            torch.get_rng_state(),
+            random_state(self.policy.device),
             state,
         )
         save(self.run.path, checkpoint, keep=self.config.save.keep, protect=journey.best_step)
+        self.saved[:] = [time.monotonic()]
 
 
 def _policy(config: Config, run: Run, prepared: Prepared) -> Policy:
@@ -240,7 +259,7 @@ def _resume(run: Run, parameters: dict[str, Any], optimizer: torch.optim.Optimiz
         return Journey()
     _load_weights(parameters, checkpoint.weights)
     restore_optimizer(optimizer, parameters, checkpoint.optimizer)
-    torch.set_rng_state(checkpoint.random)
+    restore_random(checkpoint.random, next(iter(parameters.values())).device)
     best = checkpoint.state["best"]
     journey = Journey(**{**checkpoint.state, "step": checkpoint.step, "best": math.inf if best is None else best})
     for name in ("metrics", "evals"):

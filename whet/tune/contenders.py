@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from whet.config.tree import Config
+from whet.data.render import Renderer
 from whet.data.split import draw_prompts, prompts
 from whet.engines.fewshot import FewShot
 from whet.engines.local import Local
@@ -40,10 +41,10 @@ def questions(config: Config, prepared: Prepared, max_tokens: int) -> Questions:
     """
     drawn = draw_prompts(prompts(prepared.splits.test), config.eval.limit)
     worded = base_prompts(prepared, drawn)
-    encode, ask = prepared.renderer.encode, prepared.renderer.prompt
+    ask = prepared.renderer.prompt
     kept, problems = [], []
     for prompt, listed in zip(drawn, worded, strict=True):
-        answer = max([max_tokens, *(len(encode(target)) + 1 for target in prompt.targets)])
+        answer = _answer(prepared.renderer, prompt, max_tokens)
         need = max(len(ask(p.messages, p.tools)) for p in (prompt, listed)) + answer
         if need <= prepared.context:
             kept.append(prompt)
@@ -57,6 +58,12 @@ def questions(config: Config, prepared: Prepared, max_tokens: int) -> Questions:
         raise DataError(problems)
     notes = [f"{len(problems):,} test questions were dropped because they do not fit the model"] if problems else []
     return Questions(tuple(kept), notes)
+
+
+def _answer(renderer: Renderer, prompt: Prompt, max_tokens: int) -> int:
+    """Return how many tokens may follow the prompt: a reply, or the longest of its targets."""
+    rendered = (renderer.answer(prompt, target) for target in prompt.targets)
+    return max([max_tokens, *(len(whole) - begin for whole, begin in rendered)])
 
 
 def base_prompts(prepared: Prepared, asked: Sequence[Prompt]) -> tuple[Prompt, ...]:
@@ -90,7 +97,8 @@ def untuned(
 
     def few_shot(engine: Local) -> Contender:
         def fits(prompt: Prompt) -> bool:
-            return len(engine.prompt_ids(prompt)) + max_tokens <= min(engine.context, 2 * prepared.longest)
+            answer = _answer(prepared.renderer, prompt, max_tokens)
+            return len(engine.prompt_ids(prompt)) + answer <= min(engine.context, 2 * prepared.longest)
 
         shower = FewShot(engine, examples, config.eval.shots, fits)
         extended = tuple(shower.extend(worded))
