@@ -21,6 +21,7 @@ class Rendered:
     dropped: int = 0  # rows left out because they were too long
     truncated: int = 0  # rows that lost tokens on the left
     split: int = 0  # rows cut into several
+    quoted: tuple[tuple[str, tuple[str, ...]], ...] = ()  # where the words of special tokens stand as text, and which
 
     @property
     def tokens(self) -> int:
@@ -39,7 +40,14 @@ class Rendered:
             (self.truncated, "truncated on the left to data.max_tokens"),
             (self.split, "split into pieces of data.max_tokens"),
         )
-        return [f"{count:,} rows were {what}" for count, what in told if count]
+        notes = [f"{count:,} rows were {what}" for count, what in told if count]
+        if self.quoted:
+            words = ", ".join(sorted({word for _, found in self.quoted for word in found}))
+            notes.append(
+                f"{len(self.quoted):,} rows contain words that are special tokens of this model ({words}; first at "
+                f"{self.quoted[0][0]}): in a conversation they are plain text and end or open nothing"
+            )
+        return notes
 
 
 def longest_row(data: Data, context: int) -> int:
@@ -65,7 +73,10 @@ def render_all(examples: Sequence[Example], renderer: Renderer, data: Data, long
     problems: list[Problem] = []
     rows: list[Tokens] = []
     counts = {"drop": 0, "truncate_left": 0, "split": 0}
+    quoted: list[tuple[str, tuple[str, ...]]] = []
     for example in examples:
+        if isinstance(example, Chat) and (words := renderer.quoted(example)):
+            quoted.append((example.source, tuple(words)))
         path, _, line = example.source.rpartition(":")
         where = (path, int(line) if line.isdigit() else 0)
         try:
@@ -89,7 +100,7 @@ def render_all(examples: Sequence[Example], renderer: Renderer, data: Data, long
         raise DataError(problems)
     if not any(row.trained for row in rows):
         raise DataError([Problem("data", 0, f"no row is left to train on ({sum(counts.values()):,} were too long)")])
-    return Rendered(tuple(rows), counts["drop"], counts["truncate_left"], counts["split"])
+    return Rendered(tuple(rows), counts["drop"], counts["truncate_left"], counts["split"], tuple(quoted))
 
 
 def _complaint(row: Tokens, renderer: Renderer) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from tokenizers import Tokenizer
 
+from whet.data.control import Control
 from whet.data.template import DEFAULT, Template
 from whet.errors import ModelError
 from whet.types import Chat, Example, Frozen, Message, Prompt, Text, Tokens
@@ -58,6 +59,7 @@ class Renderer:
         source = _template(folder, settings)
         self.has_template = source is not None
         self.template = Template(source or DEFAULT, {**dict.fromkeys(SPECIAL, ""), **self.special})
+        self._control = Control(self.tokenizer, self.special.values())
         added = self.tokenizer.get_added_tokens_decoder()
         self._special_ids = {number for number, token in added.items() if token.special}
         self._special_ids.add(self.id(self.special["eos_token"]))
@@ -98,7 +100,13 @@ class Renderer:
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of text whose special tokens are already written out (so no second BOS)."""
-        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+        tokenizer, text = self._control.apart(text)
+        return list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def quoted(self, example: Chat) -> list[str]:
+        """Return the special tokens whose words stand in the conversation, where they are only text."""
+        said = (json.dumps(message.as_dict(), ensure_ascii=False) for message in example.messages)
+        return self._control.words([*said, *(json.dumps(dict(tool), ensure_ascii=False) for tool in example.tools)])
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of an answer's tokens, without special tokens."""
@@ -114,7 +122,7 @@ class Renderer:
         return [(trains, str(self.tokenizer.decode(ids, skip_special_tokens=False))) for trains, ids in pieces]
 
     def _fitted(self, messages: Sequence[Message], tools: Sequence[Frozen]) -> tuple[list[Message], Sequence[Frozen]]:
-        """Return the conversation in the words this template knows; nothing of it is dropped."""
+        """Return the conversation in the words this template knows; nothing of it is dropped or taken for a token."""
         fitted = [message if self._shows_calls else _calls_as_text(message) for message in messages]
         if tools and not self._shows_tools:
             listing = "Tools you may call:\n" + "\n".join(json.dumps(dict(tool)) for tool in tools)
@@ -123,7 +131,7 @@ class Renderer:
         if fitted and fitted[0].role == "system" and not self._takes_system and len(fitted) > 1:
             first, second, *rest = fitted
             fitted = [replace(second, content=f"{first.content}\n\n{second.content}"), *rest]
-        return fitted, tools
+        return self._control.shielded(fitted, tools)
 
     def prompt(self, messages: Sequence[Message], tools: Sequence[Frozen] = ()) -> list[int]:
         """Return the tokens of a conversation that waits for an answer.
@@ -173,11 +181,12 @@ class Renderer:
             return whole
         # A token would straddle the border between question and answer. Serving can never produce it, because
         # there the question is encoded before the answer exists, so the border is kept and the rest encoded alone.
-        covered = str(self.tokenizer.decode(ids, skip_special_tokens=False))
+        tokenizer, text = self._control.apart(text)
+        covered = str(tokenizer.decode(ids, skip_special_tokens=False))
         if not text.startswith(covered):
             raise Rewrites("the chat template rewrites earlier turns when a later one is added")
-        joined = ids + self.encode(text[len(covered) :])
-        if self.tokenizer.decode(joined, skip_special_tokens=False) != text:
+        joined = ids + list(tokenizer.encode(text[len(covered) :], add_special_tokens=False).ids)
+        if tokenizer.decode(joined, skip_special_tokens=False) != text:
             raise ModelError("the tokenizer does not give back the text it was given across a turn's border")
         return joined
 
