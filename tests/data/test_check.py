@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from whet.config.tree import Data
 from whet.data.check import check
+from whet.data.preflight import render_all
 from whet.data.prompts import read_prompts
 from whet.data.read import read
 from whet.errors import DataError
@@ -19,6 +21,14 @@ def test_duplicates_and_contradictions_are_counted(tmp_path):
     said = "\n".join(report.sentences())
     assert "4 rows" in said
     assert "1 questions have several different answers" in said
+
+
+def test_what_rendering_had_to_do_is_told(tmp_path, renderer):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"question": "a", "answer": "b"}\n' + json.dumps({"question": "a" * 300, "answer": "b"}) + "\n")
+    dataset = read(path)
+    report = check(str(path), dataset, render_all(dataset.examples, renderer, Data(overlong="drop"), 100))
+    assert "1 rows were dropped because they are longer than data.max_tokens" in report.sentences()
 
 
 def test_labels_are_counted(tmp_path):

@@ -83,7 +83,7 @@ def check(path: str, dataset: Dataset, rendered: Rendered | None = None) -> Data
         path,
         dataset.shape,
         len(rows),
-        dataset.notes,
+        (*dataset.notes, *(rendered.notes() if rendered else ())),
         exact_duplicates=sum(hashes.values()) - len(hashes),
         near_duplicates=len(rows) - len(set(leaders)) - (sum(hashes.values()) - len(hashes)),
         contradictions=sum(len(different) > 1 for different in answers.values()),
