@@ -13,7 +13,7 @@ from whet.config.tree import Adapter
 from whet.methods.sft import SFT
 from whet.models import batch as batches
 from whet.models.adapt import trainable
-from whet.models.batch import collate, cut, shared_start
+from whet.models.batch import collate, cut, flatten, shared_start
 from whet.models.heads import Head
 from whet.models.load import load
 from whet.models.logprobs import chosen
@@ -36,6 +36,21 @@ def rows(renderer_module) -> list[Tokens]:
         Chat((Message("system", "Answer the question."), Message("user", q), Message("assistant", a))) for q, a in said
     ]
     return [row for talk in talks for row in renderer_module.render(talk)]
+
+
+@pytest.fixture(scope="module")
+def pairs(renderer_module) -> list[Tokens]:
+    """Two prompts with several answers each, one alone, and one that begins another, all after one system message."""
+    said = [("Which?", ["this", "that one", "none"]), ("Where is it?", ["here", "over there"]), ("Whi", ["no", "yes"])]
+    return [
+        row
+        for at in range(3)
+        for q, answers in [*said, ("When, if ever?", ["now"])]
+        for a in answers[at : at + 1]
+        for row in renderer_module.render(
+            Chat((Message("system", "Say."), Message("user", q), Message("assistant", a)))
+        )
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +130,41 @@ def test_loss_and_gradients_are_those_of_transformers(tiny, rows, adapter, way):
     assert ours == {"LlamaRMSNorm", "LlamaMLP"} | ({"Linear"} if adapter is LORA else set())
     assert modeling_llama.apply_rotary_pos_emb is not ROTATION
     assert_same(gradient(made, [batch]), plain(made, rows))
+
+
+@pytest.mark.parametrize("adapter", [LORA, FULL], ids=["lora", "full"])
+def test_prompts_of_several_answers_are_computed_once_with_the_gradients_of_transformers(tiny, pairs, adapter):
+    made = policy(tiny, adapter)
+    batch = collate(pairs)
+    assert len(batch.prefix)
+    assert sorted(len(stem.rows) for stem in batch.stems) == [2, 2, 3]
+    assert [len(row.ids) for row in pairs] == (batch.shared + batch.lengths).tolist()
+    computed = len(batch.prefix) + sum(len(stem.tokens) for stem in batch.stems) + int(batch.lengths.sum())
+    assert computed == len(flatten(batch).ids) < sum(len(row.ids) for row in pairs) / 2
+    assert_same(gradient(made, [batch]), plain(made, pairs))
+    alone = [row for row in pairs if row.ids[:40] == pairs[0].ids[:40]]
+    mixed = [*alone, Tokens((7, 8, 9), (0.0, 1.0, 1.0))]  # no start of all, so that a stem stands at the very front
+    assert not len(collate(mixed).prefix)
+    assert collate(mixed).stems
+    assert_same(gradient(made, [collate(mixed)]), plain(made, mixed))
+
+
+def test_stems_are_those_that_save_most_and_end_before_what_trains():
+    def row(*ids, trains):
+        return Tokens(ids, tuple(float(at >= trains) for at in range(len(ids))))
+
+    # The first two share 4, the last two 6; of the second and third, which share 2, nothing is made.
+    rows = [
+        row(1, 2, 3, 4, 5, 6, 7, 8, trains=6),
+        row(1, 2, 9, 9, 9, 9, 9, 9, trains=7),
+        row(1, 2, 9, 9, 9, 9, 9, trains=6),
+    ]
+    rows.insert(1, row(1, 2, 3, 4, 7, 7, trains=5))
+    batch = collate(rows)
+    assert batch.prefix.tolist() == [1, 2]
+    assert [(stem.tokens.tolist(), stem.rows) for stem in batch.stems] == [([3, 4], (0, 1)), ([9, 9, 9, 9], (2, 3))]
+    early = [row(1, 2, 3, 4, 5, trains=3), row(1, 2, 3, 4, 6, trains=3), row(1, 2, 7, 7, 7, trains=2)]
+    assert [(stem.tokens.tolist(), stem.rows) for stem in collate(early).stems] == [([3], (0, 1))]
 
 
 @pytest.mark.parametrize("tokens", [16, 120, 4096])
@@ -198,7 +248,7 @@ def test_a_model_whose_logits_are_capped_keeps_its_cap(tiny, rows, tmp_path):
     assert_same(gradient(made, [collate(rows, share=made.packs)]), plain(made, rows))
 
 
-def test_a_layer_that_sees_a_window_only_sees_no_farther_when_packed(rows, tmp_path):
+def test_a_layer_that_sees_a_window_only_sees_no_farther_when_packed(rows, pairs, tmp_path):
     from transformers import MistralConfig, MistralForCausalLM
 
     torch.manual_seed(0)
@@ -210,6 +260,8 @@ def test_a_layer_that_sees_a_window_only_sees_no_farther_when_packed(rows, tmp_p
     made = policy(tmp_path, FULL)
     assert made.packs
     assert_same(gradient(made, [collate(rows)]), plain(made, rows))
+    assert collate(pairs).stems
+    assert_same(gradient(made, [collate(pairs)]), plain(made, pairs))
 
 
 @pytest.mark.parametrize("changed", [{"dropout": 0.5}, {"r": 5, "alpha": 3.0}])
@@ -228,11 +280,11 @@ def test_an_adapter_in_one_pass_says_what_peft_says(tiny, rows, changed):
     assert torch.allclose(ours, type(layer).forward(layer, x), atol=1e-6)  # the same places drop out
 
 
-@pytest.mark.parametrize("packs", [True, False], ids=["end to end", "padded"])
-def test_the_work_that_is_counted_is_the_work_that_is_done(tiny, rows, packs):
+@pytest.mark.parametrize("way", ["stems", "end to end", "padded"])
+def test_the_work_that_is_counted_is_the_work_that_is_done(tiny, rows, pairs, way):
     made = policy(tiny, FULL)
-    made.packs = packs
-    batch = collate(rows, share=packs)
+    made.packs = packs = way != "padded"
+    batch = collate(pairs if way == "stems" else rows, share=packs)
     with FlopCounterMode(display=False) as counter:
         SFT([], 1, 1, 0).loss(made(batch), batch).total.backward()
     done = {str(op): count for op, count in counter.get_flop_counts()["Global"].items()}
@@ -241,8 +293,8 @@ def test_the_work_that_is_counted_is_the_work_that_is_done(tiny, rows, packs):
     again = 4 * int((batch.weights > 0).sum()) * made._head.linear.weight.numel()  # logits and slope, made twice
     made._work._pair = 0
     assert made.work(batch) == pytest.approx(products - again + again / 2, rel=0.01)
-    start, lengths = len(batch.prefix), batch.lengths if packs else [batch.tokens.shape[1]] * len(batch.tokens)
-    seen = sum(range(1, start + 1)) + sum(sum(range(start + 1, start + int(n) + 1)) for n in lengths)
+    places = flatten(batch).places if packs else torch.arange(batch.tokens.shape[1]).repeat(len(rows))
+    seen = int((places + 1).sum())
     # Two products of the heads' width for a pair that sees each other, twice that on the way back, in both layers.
     assert with_pairs - made.work(batch) == pytest.approx(2 * 3 * 2 * 2 * 32 * seen)
 

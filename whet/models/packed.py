@@ -6,6 +6,7 @@ calls `attend` in the place of its own attention wherever a layout is passed to 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -24,7 +25,8 @@ BUCKET = 8  # what one more call of attention costs, in tokens' worth of time
 class Bucket:
     """Rows of like length, `begin` to `end` of the flat sequence, laid on a (rows, longest) grid.
 
-    `places` says where on the flattened grid each token goes; None where the grid has no hole.
+    `places` says where on the flattened grid each token goes; None where the grid has no hole. `stem` is where in the
+    flat sequence stands what the rows continue after the start that all share.
     """
 
     first: int
@@ -33,6 +35,7 @@ class Bucket:
     begin: int
     end: int
     places: Tensor | None
+    stem: slice | None = None
 
 
 class Layout:
@@ -43,6 +46,7 @@ class Layout:
         start: tokens of the shared start.
         inside: whether the start stands at the front of the flat sequence (otherwise a subclass remembers it).
         groups: first and end of the rows that are laid side by side; found by least cost where not given.
+        branches: rows of which others continue, each with the lengths of those, ascending; they stand behind all rows.
     """
 
     def __init__(
@@ -53,21 +57,28 @@ class Layout:
         *,
         inside: bool = True,
         groups: Sequence[tuple[int, int]] | None = None,
+        branches: Sequence[tuple[int, Sequence[int]]] = (),
     ) -> None:
-        self.start, self.inside = start, inside
+        self.start, self.inside, self._device = start, inside, device
         self.windows: set[int | None] = set()  # how far the layers that came by said that they see
-        offset = start if inside else 0
+        self._offset = start if inside else 0
         self.buckets: list[Bucket] = []
-        for first, end in _like_lengths(lengths, start) if groups is None else groups:
+        begins = list(accumulate(lengths, initial=self._offset))
+        self._lay(lengths, _like_lengths(lengths, start) if groups is None else groups, None)
+        for row, after in branches:
+            self._lay(after, _like_lengths(after, start + lengths[row]), slice(begins[row], begins[row + 1]))
+        self._masks: dict[tuple[int, int, int | None, torch.dtype], Tensor | None] = {}
+
+    def _lay(self, lengths: Sequence[int], groups: Sequence[tuple[int, int]], stem: slice | None) -> None:
+        for first, end in groups:
             part = lengths[first:end]
-            longest, begin = part[-1], offset
-            offset += sum(part)
+            longest, begin = part[-1], self._offset
+            self._offset += sum(part)
             places = None
             if part[0] != longest:
                 grid = torch.arange(longest)[None] < torch.tensor(part)[:, None]
-                places = grid.flatten().nonzero()[:, 0].to(device, non_blocking=True)
-            self.buckets.append(Bucket(first, end - first, longest, begin, offset, places))
-        self._masks: dict[tuple[int, int, int | None, torch.dtype], Tensor | None] = {}
+                places = grid.flatten().nonzero()[:, 0].to(self._device, non_blocking=True)
+            self.buckets.append(Bucket(first, end - first, longest, begin, self._offset, places, stem))
 
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, window: int | None, **options: Any
@@ -98,8 +109,11 @@ class Layout:
         return torch.cat(said)[None]
 
     def before(self, layer: int, bucket: Bucket, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Return the keys and values of what all rows of a bucket continue. Shapes: (1, heads, start, D)."""
-        return (key[:, :, : self.start], value[:, :, : self.start]) if self.start else None
+        """Return the keys and values of what all rows of a bucket continue. Shapes: (1, heads, before, D)."""
+        if bucket.stem is None:
+            return (key[:, :, : self.start], value[:, :, : self.start]) if self.start else None
+        keys, values = (torch.cat([one[:, :, : self.start], one[:, :, bucket.stem]], 2) for one in (key, value))
+        return keys, values
 
     def keep(self, layer: int, bucket: Bucket, keys: Tensor, values: Tensor) -> None:
         """See the keys and values of some rows go by. Shapes: (rows, heads, longest, D)."""

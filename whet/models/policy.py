@@ -13,7 +13,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from whet.config.tree import Adapter
 from whet.errors import ModelError
 from whet.models.adapt import attach, causal
-from whet.models.batch import Batch
+from whet.models.batch import Batch, Stem, flatten
 from whet.models.heads import Head
 from whet.models.logprobs import chosen
 from whet.models.packed import Layout, disable, enable, sees_as_configured, states
@@ -92,10 +92,10 @@ class Policy:
         """
         rows, places = (batch.weights > 0).nonzero(as_tuple=True)
         with self._precision():
-            hidden, where = self.hidden(batch)
-            # What comes before a row's first token is the last of the prefix, which stands in front of all rows.
-            before = torch.where(places > 0, where[rows, places - 1], len(batch.prefix) - 1)
-            said = chosen(hidden[self._there(before)], self._head, self._there(batch.tokens[rows, places]))
+            hidden, before = self.hidden(batch)
+            said = chosen(
+                hidden[self._there(before[rows, places])], self._head, self._there(batch.tokens[rows, places])
+            )
         spread = torch.zeros(batch.tokens.shape, dtype=torch.float32, device=self.device)
         return Outputs(spread.index_put((self._there(rows), self._there(places)), said))
 
@@ -107,29 +107,17 @@ class Policy:
         return self._work.of(batch, packs=self.packs)
 
     def hidden(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the last hidden states and where each row's tokens stand among them. Shapes: (N, H), (B, T) int64."""
+        """Return the last hidden states and which of them stands before each token. Shapes: (N, H), (B, T) int64."""
         if not self.packs:
             # Padding is on the right, where a causal model cannot see it from any real token.
             out = self._core(input_ids=self._there(batch.tokens), use_cache=False).last_hidden_state
-            return out.flatten(0, 1), torch.arange(batch.tokens.numel()).view_as(batch.tokens)
-        start = len(batch.prefix)
-        order = batch.lengths.argsort(stable=True)
-        lengths = batch.lengths[order]
-        offsets = torch.empty_like(lengths)
-        offsets[order] = start + lengths.cumsum(0) - lengths
-        steps = torch.arange(batch.tokens.shape[1])
-        real = steps < batch.lengths[:, None]
-        where = (offsets[:, None] + steps) * real
-        ids = batch.prefix.new_empty(start + int(lengths.sum()))
-        ids[:start] = batch.prefix
-        ids[where[real]] = batch.tokens[real]
-        places = torch.arange(len(ids))
-        places[where[real]] = (start + steps).expand_as(real)[real]
-        layout = Layout(lengths.tolist(), start, self.device)
-        hidden = states(self._core, self._there(ids), self._there(places), layout)
+            return out.flatten(0, 1), torch.arange(-1, batch.tokens.numel() - 1).view_as(batch.tokens)
+        flat = flatten(batch)
+        layout = Layout(flat.lengths, len(batch.prefix), self.device, branches=flat.branches)
+        hidden = states(self._core, self._there(flat.ids), self._there(flat.places), layout)
         if not sees_as_configured(self._inner, layout):
             raise NotImplementedError("a window that only transformers' own mask knows of")
-        return hidden, where
+        return hidden, flat.before
 
     @torch.no_grad()
     def _agrees(self, prefix: int) -> bool:
@@ -139,13 +127,17 @@ class Policy:
         generator = torch.Generator().manual_seed(0)
         tokens = torch.randint(0, self.config.vocab_size, (3, 12), generator=generator)
         tokens[:, :prefix] = tokens[0, :prefix]
-        rest = tokens[:, prefix:]
-        lengths = torch.tensor([rest.shape[1], rest.shape[1] - 3, rest.shape[1] - 3])
-        weights = (torch.arange(rest.shape[1]) < lengths[:, None]).float()
-        weights[:, 0] = 0
-        batch = Batch(tokens[0, :prefix], rest, weights, lengths)
+        stem = tokens[1, prefix : prefix + 2 * (prefix > 0)]
+        tokens[2, prefix : prefix + len(stem)] = stem
+        starts = prefix + len(stem) * torch.tensor([0, 1, 1])
+        lengths = torch.tensor([12, 9, 9]) - starts
+        places = torch.arange(12 - prefix)
+        own = (starts[:, None] + places).clamp(max=11)
+        weights = ((places > 0) & (places < lengths[:, None])).float()
+        stems = (Stem(stem, (1, 2)),) if prefix else ()
+        batch = Batch(tokens[0, :prefix], tokens.gather(1, own), weights, lengths, stems)
         try:
-            ours = self(batch).logprobs[:, 1:]
+            ours = self(batch).logprobs[:, 1:].cpu()
             with self._precision():
                 logits = self._inner(input_ids=tokens.to(self.device)).logits.float()
         except torch.OutOfMemoryError:
@@ -154,7 +146,7 @@ class Policy:
             return False
         finally:
             self.model.train(was_training)
-        plain = logits[:, prefix:-1].log_softmax(-1).gather(-1, rest[:, 1:, None].to(self.device))[..., 0]
+        said = logits[:, :-1].log_softmax(-1).cpu().gather(-1, tokens[:, 1:, None])[..., 0]  # of tokens 1 to 11
+        plain = said.gather(1, own[:, 1:] - 1) * weights[:, 1:]
         exact = next(self.model.parameters()).dtype == torch.float32 and not self._autocast
-        plain = plain * weights[:, 1:].to(plain.device)
         return bool(torch.allclose(ours, plain, atol=1e-3 if exact else 0.25))

@@ -36,10 +36,11 @@ class Work:
     def of(self, batch: Batch, *, packs: bool) -> float:
         """Return the operations of one pass over a batch and back."""
         rows, longest = batch.tokens.shape
-        start = len(batch.prefix)
         lengths = batch.lengths if packs else torch.full((rows,), longest)
-        tokens = start + float(lengths.sum())
-        pairs = start * (start + 1) / 2 + float((lengths * start + lengths * (lengths + 1) / 2).sum())
+        parts = [(0, len(batch.prefix)), *((len(batch.prefix), len(stem.tokens)) for stem in batch.stems)]
+        parts += zip(batch.shared.tolist(), lengths.tolist(), strict=True)  # how many precede, how many there are
+        tokens = sum(count for _, count in parts)
+        pairs = sum(count * before + count * (count + 1) / 2 for before, count in parts)
         trained = int((batch.weights > 0).sum())
         return self._token * tokens + self._pair * pairs + self._trained * trained
 

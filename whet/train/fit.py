@@ -80,7 +80,7 @@ def fit(
             group["lr"] = pace.rate(number)
         optimizer.step()
         optimizer.zero_grad()
-        tokens = sum(int(batch.lengths.sum()) + len(batch.prefix) * len(batch.lengths) for batch in batches)
+        tokens = sum(int((batch.shared + batch.lengths).sum()) for batch in batches)
         flop = sum(policy.work(batch) for batch in batches)
         yield Record(number, total / count, norm, pace.rate(number), tokens, count, flop)
 
