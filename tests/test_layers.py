@@ -21,6 +21,7 @@ ROW = {package: row for row, packages in enumerate(ROWS) for package in packages
 ROOMS = {
     "peft": {"models/adapt.py", "models/lora.py"},
     "transformers": {"models/load.py", "models/policy.py", "models/gguf.py", "models/work.py", "models/packed.py"},
+    "bitsandbytes": {"models/quantized.py", "train/optim.py"},
     "bm25s": {"engines/fewshot.py"},
     "matplotlib": {"tune/plots.py"},
     "typer": {"cli/main.py", "cli/data.py"},

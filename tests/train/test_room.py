@@ -48,7 +48,7 @@ def test_layers_computed_twice_give_the_same_gradient_to_the_bit(policy, packs):
 
 
 def test_what_a_token_keeps_is_measured_and_grows_with_the_tokens(policy):
-    needs = measure(policy)
+    needs = measure(policy, Optim())
     assert needs.layers == 2
     # In float32, a layer keeps at least its normed inputs, queries, keys, values, what was attended to, gate and up.
     assert needs.layer > 4 * (3 * 32 + 2 * 16 + 32 + 3 * 64)
@@ -113,7 +113,7 @@ def test_a_resumed_run_cuts_its_steps_as_before_unless_its_recipe_was_changed(po
 def test_copies_of_weights_that_autocast_makes_are_no_memory_of_a_token(tiny):
     full = Policy.trained(load(tiny, torch.float32, CPU), Adapter(kind="full"), seed=0, autocast=True)
     plain = Policy.trained(load(tiny, torch.float32, CPU), Adapter(kind="full"), seed=0, autocast=False)
-    copied, needs = measure(full), measure(plain)
+    copied, needs = measure(full, Optim()), measure(plain, Optim())
     assert copied.kept < needs.kept
     layers = [module for layer in full.layers for module in layer.modules() if isinstance(module, torch.nn.Linear)]
     assert copied.fixed - needs.fixed == 2 * sum(layer.weight.numel() for layer in layers)

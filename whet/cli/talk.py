@@ -156,7 +156,7 @@ def export(name: str, target: Path) -> None:
         raise UsageError(f"{run.path}: all weights were trained, so {folder} is already one plain model")
     base = resolve(about["base"], Shown().say).folder
     check_base(base, about)
-    worst = export_merged(base, folder, target)
+    worst = export_merged(base, folder, target, about.get("quantize"))
     Shown().say(f"{target}: loads in plain transformers; logits differ from base + adapter by at most {worst:.2g}")
 
 

@@ -96,7 +96,7 @@ def build(tree: dict[str, Any]) -> Config:
         ConfigError: one line per problem, each with its key; an unknown key names its nearest neighbours.
     """
     try:
-        return Config.model_validate(tree)
+        config = Config.model_validate(tree)
     except ValidationError as error:
         lines = []
         for problem in error.errors():
@@ -106,6 +106,9 @@ def build(tree: dict[str, Any]) -> Config:
             else:
                 lines.append(f"{key}: {problem['msg']}, not {problem['input']!r}")
         raise ConfigError("\n".join(lines)) from None
+    if config.model.quantize and config.adapter.kind == "full":
+        raise ConfigError("model.quantize: packed weights cannot train; use adapter.kind=lora or leave it out")
+    return config
 
 
 def _nearest(where: tuple[int | str, ...]) -> str:

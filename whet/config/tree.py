@@ -23,6 +23,9 @@ class Model(Section):
     """Precision of the frozen weights and of the products. auto measures which is quicker on this machine."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute. auto takes the accelerator if there is one."""
+    quantize: Literal["nf4"] | None = None
+    """nf4 keeps the frozen weights of linear layers in 4 bits (QLoRA, arXiv:2305.14314), in an eighth of float32's
+    memory; for adapter.kind=lora, with the extra `quant`."""
 
 
 class Adapter(Section):
@@ -92,6 +95,9 @@ class Optim(Section):
     """Tokens a micro-batch may hold; default: what memory allows, up to 4,096 on a CPU. Never changes the gradient."""
     recompute: int | None = Field(None, ge=0)
     """Layers computed again on the way back instead of kept in memory; default: as few as memory demands."""
+    moments: Literal["8bit", "paged"] | None = None
+    """How AdamW keeps its moments: in float32, or in blocks of 8 bits (arXiv:2110.02861), a quarter of the memory, with
+    the extra `quant`. paged also lets them move to the host where an NVIDIA GPU is full."""
 
 
 class Save(Section):

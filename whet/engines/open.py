@@ -8,11 +8,12 @@ from typing import Any
 from whet.config.tree import Model
 from whet.data.render import Renderer
 from whet.engines.local import Local
-from whet.errors import ModelError
+from whet.errors import ModelError, UsageError
 from whet.models.adapt import CONFIG, load_adapter
 from whet.models.export import ABOUT, check_base
 from whet.models.load import context_of, device_of, dtype_of, load
 from whet.models.policy import Policy
+from whet.models.quantized import Quantize
 from whet.models.source import Say, resolve
 
 
@@ -54,12 +55,23 @@ def open_model(name: str, model: Model | None = None, say: Say = lambda _: None)
             f"{folder}: the chat template or tokenizer is not the one this model was trained with, so its answers "
             "would not be those that were measured; restore the files or train again"
         )
-    weights = load(base.folder, dtype, device)
+    weights = load(base.folder, dtype, device, _quantize(name, about, settings))
     if adapted:
         check_base(base.folder, about)
         weights = load_adapter(weights, folder)
     context = min(context_of(base.folder), int(about.get("context", 1 << 30)))
     return Opened(Local(weights, renderer, context, packs=Policy(weights).packs), about, base.folder)
+
+
+def _quantize(name: str, about: dict[str, Any], settings: Model) -> Quantize | None:
+    """Return how the linear layers are kept: as they were in training, where that is known."""
+    trained: Quantize | None = about.get("quantize") if "kind" in about else settings.quantize
+    if settings.quantize not in (None, trained):
+        raise UsageError(
+            f"model.quantize: {name} was trained on weights that were not packed, so it would answer differently; "
+            "leave it out, or train with it"
+        )
+    return trained
 
 
 def _about(folder: Path) -> dict[str, Any]:

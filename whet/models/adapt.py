@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from whet.config.tree import Adapter
 from whet.errors import ModelError
 from whet.models.lora import fuse
+from whet.models.quantized import count
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -101,4 +102,4 @@ def merged(model: nn.Module) -> nn.Module:
 def parameter_counts(model: nn.Module) -> tuple[int, int]:
     """Return how many parameters train and how many there are."""
     every: dict[int, Tensor] = {id(p): p for p in model.parameters()}
-    return sum(p.numel() for p in every.values() if p.requires_grad), sum(p.numel() for p in every.values())
+    return sum(p.numel() for p in every.values() if p.requires_grad), sum(map(count, every.values()))

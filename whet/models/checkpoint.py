@@ -196,9 +196,9 @@ def restore_random(state: Mapping[str, Tensor], device: torch.device) -> None:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the optimizer's state as named tensors."""
+    """Return the optimizer's state as named tensors; a plain count becomes an int64."""
     return {
-        f"{name}/{key}": value.detach().clone().contiguous()
+        f"{name}/{key}": torch.as_tensor(value).detach().clone().contiguous()
         for name, parameter in names.items()
         for key, value in optimizer.state.get(parameter, {}).items()
     }
@@ -211,8 +211,14 @@ def restore_optimizer(
     for full, value in saved.items():
         name, _, key = full.rpartition("/")
         parameter = names[name]
-        # AdamW keeps its step counter on the CPU.
-        optimizer.state[parameter][key] = value.clone() if key == "step" else value.to(parameter.device)
+        if key == "step":  # a tensor on the CPU in torch's AdamW, a plain count in bitsandbytes'
+            optimizer.state[parameter][key] = value.clone() if value.is_floating_point() else int(value)
+            continue
+        if value.shape == parameter.shape and hasattr(optimizer, "get_state_buffer"):
+            buffer = optimizer.get_state_buffer(parameter, dtype=value.dtype)  # in pages, where it keeps them so
+        else:
+            buffer = torch.empty_like(value, device=parameter.device)
+        optimizer.state[parameter][key] = buffer.copy_(value)
 
 
 def steps(run: Path) -> Iterator[int]:

@@ -13,6 +13,7 @@ from torch import nn
 from whet.errors import ModelError
 from whet.models.adapt import adapter_files, causal, load_adapter, merged
 from whet.models.load import check_folder, load
+from whet.models.quantized import Quantize, unpacked
 from whet.models.source import Base, weights_digest
 from whet.runs.run import disk
 
@@ -84,10 +85,11 @@ def full_weights(model: nn.Module, folder: Path) -> None:
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def export_merged(base_folder: Path, adapter: Path, target: Path) -> float:
+def export_merged(base_folder: Path, adapter: Path, target: Path, quantize: Quantize | None = None) -> float:
     """Write base and adapter as one plain model and return the largest difference of their logits.
 
-    The written files are loaded again and compared with base + adapter on a probe, in float32.
+    The written files are loaded again and compared with base + adapter on a probe, in float32. A base that was packed
+    in training is written as the weights that the packed ones stand for, as the adapter was trained on those.
 
     Raises:
         ModelError: the target is in use, or the merged model answers differently (nothing is then left there).
@@ -97,9 +99,11 @@ def export_merged(base_folder: Path, adapter: Path, target: Path) -> float:
     config = check_folder(base_folder)
     cpu = torch.device("cpu")
     probe = torch.randint(0, int(config["vocab_size"]), (2, 48), generator=torch.Generator().manual_seed(1))
-    model = load_adapter(load(base_folder, torch.float32, cpu), adapter)
+    model = load_adapter(load(base_folder, torch.float32, cpu, quantize), adapter)
     with torch.no_grad():
         wanted = model(input_ids=probe).logits
+    if quantize:
+        model = load_adapter(unpacked(load(base_folder, torch.float32, cpu, quantize)), adapter)
     staging = target.with_name(f".{target.name}.new")
     with disk(target):
         shutil.rmtree(staging, ignore_errors=True)

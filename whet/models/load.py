@@ -9,10 +9,11 @@ from typing import Any, Literal
 import torch
 import transformers
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from whet.errors import ModelError
 from whet.models.elementwise import fuse
+from whet.models.quantized import Quantize, demand, multiply_plainly
 
 transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -98,13 +99,15 @@ def check_folder(folder: Path) -> dict[str, Any]:
     return config
 
 
-def load(folder: Path, dtype: torch.dtype, device: torch.device) -> nn.Module:
-    """Return the causal language model of a folder, in evaluation mode.
+def load(folder: Path, dtype: torch.dtype, device: torch.device, quantize: Quantize | None = None) -> nn.Module:
+    """Return the causal language model of a folder, in evaluation mode; with `quantize`, its linear layers packed.
 
     Raises:
         ModelError: see `check_folder`; or the weights do not fit the configuration.
+        UsageError: packing needs a library that is not installed.
     """
     check_folder(folder)
+    packing = _packing(dtype, device) if quantize else {}
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -114,6 +117,7 @@ def load(folder: Path, dtype: torch.dtype, device: torch.device) -> nn.Module:
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
+            **packing,
         )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{folder}: cannot load the model: {str(error).splitlines()[0]}") from None
@@ -129,7 +133,21 @@ def load(folder: Path, dtype: torch.dtype, device: torch.device) -> nn.Module:
         raise ModelError(f"{folder}: the weights lack {len(missing)} tensors of the architecture ({shown} ...)")
     model.config.use_cache = True
     fuse(model)
+    if quantize:
+        multiply_plainly(model)
+        return model.eval()  # type: ignore[no-any-return]
     return model.to(device).eval()  # type: ignore[no-any-return]
+
+
+def _packing(dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
+    demand()
+    nf4 = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    return {"quantization_config": nf4, "device_map": {"": device}}
 
 
 def context_of(folder: Path) -> int:

@@ -5,7 +5,10 @@ from typing import Any
 
 import torch
 from peft.tuners.lora import Linear as PeftLinear
+from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
+
+from whet.models.quantized import packed, weight_of
 
 
 class _LowRank(torch.autograd.Function):
@@ -19,7 +22,7 @@ class _LowRank(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, layer: nn.Linear, down: Tensor, up: Tensor, scale: float) -> Tensor:
         flat = x.flatten(0, -2)
         low = flat @ down.to(x.dtype).T
-        said = nn.functional.linear(flat, layer.weight, layer.bias)
+        said = nn.functional.linear(flat, weight_of(layer).to(x.dtype), layer.bias)
         said.addmm_(low, up.to(x.dtype).T, alpha=scale)
         ctx.save_for_backward(flat, low, down, up)
         ctx.layer, ctx.scale, ctx.shape = layer, scale, x.shape
@@ -32,7 +35,7 @@ class _LowRank(torch.autograd.Function):
         to_low = (grad @ up.to(grad.dtype)).mul_(ctx.scale)
         to_x = None
         if ctx.needs_input_grad[0]:
-            to_x = (grad @ ctx.layer.weight).addmm_(to_low, down.to(grad.dtype)).view(ctx.shape)
+            to_x = (grad @ weight_of(ctx.layer).to(grad.dtype)).addmm_(to_low, down.to(grad.dtype)).view(ctx.shape)
         to_up = (low.T @ grad).T.mul(ctx.scale)
         return to_x, None, (to_low.T @ flat).to(down.dtype), to_up.to(up.dtype), None
 
@@ -40,8 +43,9 @@ class _LowRank(torch.autograd.Function):
 def fuse(model: nn.Module) -> None:
     """Make every plain LoRA layer of a PEFT model run in one pass; where it cannot, PEFT's own forward runs."""
     for module in model.modules():
-        if type(module) is PeftLinear and type(module.base_layer) is nn.Linear:
-            module.forward = MethodType(_forward, module)  # type: ignore[method-assign]
+        plain = type(module) is PeftLinear and type(module.base_layer) is nn.Linear
+        if plain or (isinstance(module, LoraLayer) and packed(module.base_layer)):
+            module.forward = MethodType(_forward, module)
 
 
 def _forward(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -56,7 +60,7 @@ def _forward(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         and (isinstance(self.lora_dropout[name], nn.Identity) or not self.training)
         and not self.base_layer.weight.requires_grad
         and not torch.is_autocast_enabled(x.device.type)
-        and x.dtype == self.base_layer.weight.dtype
+        and (packed(self.base_layer) or x.dtype == self.base_layer.weight.dtype)
     )
     if not plain:
         return type(self).forward(self, x)  # type: ignore[no-any-return]

@@ -13,6 +13,7 @@ from transformers.pytorch_utils import Conv1D
 
 from whet.models.batch import Batch
 from whet.models.heads import Head
+from whet.models.quantized import count
 
 
 class Work:
@@ -47,7 +48,7 @@ class Work:
 
 def _cost(module: Any) -> float:
     weight: Tensor = module.weight
-    return float(2 * weight.numel() * (3 if weight.requires_grad else 2))
+    return float(2 * count(weight) * (3 if weight.requires_grad else 2))
 
 
 def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:

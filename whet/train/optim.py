@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Literal
 
 import torch
 from torch import nn
 
 from whet.config.tree import Optim
+from whet.errors import UsageError
 
 
 def default_lr(kind: Literal["lora", "full"], hidden: int) -> float:
@@ -44,9 +46,29 @@ def rate(step: int, total: int, peak: float, warmup: int, schedule: Literal["cos
     return peak * (1 - done if schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def build_optimizer(parameters: Mapping[str, nn.Parameter], optim: Optim, lr: float) -> torch.optim.AdamW:
-    """Return AdamW over the parameters that train; matrices decay, biases and norms do not."""
+def build_optimizer(parameters: Mapping[str, nn.Parameter], optim: Optim, lr: float) -> torch.optim.Optimizer:
+    """Return AdamW over the parameters that train; matrices decay, biases and norms do not.
+
+    Raises:
+        UsageError: moments that need what is not here.
+    """
     decayed = [p for p in parameters.values() if p.ndim >= 2]
     plain = [p for p in parameters.values() if p.ndim < 2]
     groups = [{"params": decayed, "weight_decay": optim.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, betas=(optim.beta1, optim.beta2))
+    groups = [group for group in groups if group["params"]]
+    betas = (optim.beta1, optim.beta2)
+    if optim.moments is None:
+        return torch.optim.AdamW(groups, lr=lr, betas=betas)
+    if find_spec("bitsandbytes") is None:
+        raise UsageError("optim.moments: needs bitsandbytes; install it with pip install 'whet-llm[quant]'")
+    if optim.moments == "paged" and next(iter(parameters.values())).device.type != "cuda":
+        raise UsageError("optim.moments: paged needs an NVIDIA GPU; 8bit works everywhere")
+    import bitsandbytes  # a second to load, and in an extra
+
+    kinds = {"8bit": bitsandbytes.optim.AdamW8bit, "paged": bitsandbytes.optim.PagedAdamW8bit}
+    return kinds[optim.moments](groups, lr=lr, betas=betas)  # type: ignore[no-any-return]
+
+
+def moment_bytes(optim: Optim) -> float:
+    """Return the bytes that AdamW keeps for each weight that trains."""
+    return 8.0 if optim.moments is None else 2.0 + 2 * 4 / 256  # a scale for each block of 256

@@ -15,6 +15,7 @@ from whet.models.batch import collate
 from whet.models.policy import Policy
 from whet.models.work import free_memory
 from whet.runs.run import Run
+from whet.train.optim import moment_bytes
 from whet.types import Tokens
 
 SHARE = 0.8  # of the free memory that a step may take
@@ -22,7 +23,7 @@ MOST = {"cpu": 4096, "cuda": 16384, "mps": 8192}  # more tokens at a time are no
 FEW = 1024  # fewer tokens at a time are slower than layers computed twice
 PROBED = 192  # tokens of the small pass
 HEAD = 3 * 512  # tokens' worth of logits that the head holds at most
-STATE = 12  # bytes of gradient and AdamW for each weight that trains
+GRADIENT = 4  # bytes for each weight that trains
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def room(policy: Policy, optim: Optim, rows: Rows, run: Run) -> Room:
     if known.get("asked") == asked:
         found = Room(**known["found"])
     else:
-        found = choose(measure(policy), optim, rows, free_memory(policy.device), policy.device.type)
+        found = choose(measure(policy, optim), optim, rows, free_memory(policy.device), policy.device.type)
         run.write_json(file.name, {"asked": asked, "found": asdict(found)})
     policy.recompute(found.recompute)
     return found
@@ -99,7 +100,7 @@ def choose(needs: Needs, optim: Optim, rows: Rows, free: int, kind: str) -> Room
     )
 
 
-def measure(policy: Policy) -> Needs:
+def measure(policy: Policy, optim: Optim) -> Needs:
     """Return what a step takes, from small passes with all layers kept and with none.
 
     Two sizes tell what each token keeps from what a pass keeps whatever its size, as the copies of all weights in
@@ -117,7 +118,8 @@ def measure(policy: Policy) -> Needs:
     always = kept[0, PROBED] - PROBED * whole
     trains = sum(weight.numel() for weight in policy.model.parameters() if weight.requires_grad)
     head = HEAD * config.vocab_size * 4
-    return Needs(STATE * trains + head + always, whole, (whole - bare) / max(layers, 1), layers)
+    state = GRADIENT + moment_bytes(optim)
+    return Needs(state * trains + head + always, whole, (whole - bare) / max(layers, 1), layers)
 
 
 def _kept(policy: Policy, tokens: int) -> int:

@@ -30,6 +30,7 @@ from whet.models.checkpoint import read as read_checkpoint
 from whet.models.export import write_model
 from whet.models.load import DTYPES, device_of, load, quick_dtype
 from whet.models.policy import Policy
+from whet.models.quantized import packed
 from whet.models.work import matrix_rate, peak_memory
 from whet.runs.run import Run
 from whet.train import optim
@@ -233,7 +234,7 @@ def _policy(config: Config, run: Run, prepared: Prepared) -> Policy:
     dtype = _dtype(config, run, device)
     full = config.adapter.kind == "full"
     # Weights that train are kept in float32: bfloat16 cannot hold an update a thousand times smaller than itself.
-    model = load(prepared.base.folder, torch.float32 if full else dtype, device)
+    model = load(prepared.base.folder, torch.float32 if full else dtype, device, config.model.quantize)
     return Policy.trained(model, config.adapter, seed=config.seed, autocast=full and dtype == torch.bfloat16)
 
 
@@ -299,6 +300,8 @@ def _note(record: Record, journey: Journey) -> str:
 def _announce(run: Run, show: Progress, policy: Policy, plan: Plan, held: Room, prepared: Prepared) -> None:
     training, total = parameter_counts(policy.model)
     dtype = str(next(policy.model.parameters()).dtype).removeprefix("torch.")
+    if any(map(packed, policy.model.modules())):
+        dtype += " with linear layers in nf4"
     weights = f"{training:,} of {total:,} weights train, {dtype} on {policy.device.type}"
     said = f"{plan.sentence(len(prepared.train.rows))}; {weights}; up to {held.tokens:,} tokens at a time"
     if held.recompute:
@@ -320,6 +323,7 @@ def _finish(course: Course, prepared: Prepared, show: Progress) -> Trained:
     about = {
         "base_weights": prepared.base_weights,
         "kind": course.config.adapter.kind,
+        "quantize": course.config.model.quantize,
         "template": prepared.renderer.digest,
         "instruction": prepared.instruction,
         "longest": prepared.longest,
