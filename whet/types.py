@@ -88,12 +88,16 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a reply is drawn. Temperature 0 is greedy."""
+    """How a reply is drawn. Temperature 0 is greedy.
+
+    With `choices`, the reply is one of them, by how likely the model finds each as its whole answer.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
     max_tokens: int = 256
     seed: int = 0
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def test_what_is_drawn_does_not_depend_on_its_company(engine):
 
 def test_tokens_are_drawn_as_often_as_they_are_likely():
     likely = torch.tensor([0.4, 0.05, 0.3, 0.0, 0.25])
-    rows = [Row(0, [], [], 0, random.Random(0))] * 4000
+    rows = [Row(0, [], [], (), 0, random.Random(0))] * 4000
     for top_p, expected in ((1.0, likely), (0.8, torch.tensor([0.4, 0, 0.3, 0, 0.25]) / 0.95)):
         drawn = _draw(likely.log().expand(4000, -1), rows, Sampling(1.0, top_p))
         assert drawn.bincount(minlength=5) / 4000 == pytest.approx(expected, abs=0.03)

@@ -194,7 +194,7 @@ def test_full_weights_tune_labels_from_csv(tiny, tmp_path):
         for number in range(120):
             label = rng.choice(["up", "down"])
             writer.writerow([f"{number} {rng.integers(0, 999)} {label * 2}", label])
-    options = ["adapter.kind=full", "optim.lr=0.003", *QUICK[3:]]
+    options = ["adapter.kind=full", "optim.lr=0.003", "eval.choose=true", *QUICK[3:]]
     done = whet("tune", tmp_path / "rows.csv", "--base", tiny, "--out", tmp_path / "run", "--json", *options)
     result = json.loads(done.stdout)
     assert result["verdict"]["metric"] == "label"
@@ -204,6 +204,20 @@ def test_full_weights_tune_labels_from_csv(tiny, tmp_path):
     AutoModelForCausalLM.from_pretrained(tmp_path / "run/model")
     report = json.loads((tmp_path / "run/report.json").read_text())
     assert {row["label"] for row in report["labels"]} == {"up", "down"}
+    for name, contender in report["contenders"].items():
+        assert "answers with the likeliest of 2 labels" in contender["remarks"]
+        _, *replies = (tmp_path / f"run/replies/{name}.jsonl").read_text().splitlines()
+        assert {json.loads(line)["text"] for line in replies} <= {"up", "down"}
+    chosen = json.loads(whet("evaluate", tmp_path / "run", tmp_path / "rows.csv", "--json", "eval.choose=true").stdout)
+    assert 0 < chosen["metrics"]["label"]["value"] <= 1
+
+
+def test_choosing_where_there_are_no_labels_is_told_before_training(tiny, rows, tmp_path):
+    out = tmp_path / "run"
+    done = whet("tune", rows, "--base", tiny, "--out", out, "eval.choose=true", check=False)
+    assert done.returncode == 2
+    assert "eval.choose" in done.stderr
+    assert not (out / "ckpt").exists()
 
 
 def test_raw_text_is_judged_by_log_loss(tiny, tmp_path):

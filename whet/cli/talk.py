@@ -136,7 +136,8 @@ def evaluate(model: str, data: Path, overrides: Sequence[str], as_json: bool) ->
         longest = max(len(opened.engine.renderer.encode(target)) for target in targets)
         max_tokens = config.eval.max_tokens or 8 * math.ceil((longest + 1) / 8)
         show.begin("asking", len(asked))
-        answers = score(asked, ask(opened.engine, asked, Sampling(max_tokens=max_tokens), show), scorers)
+        sampling = Sampling(max_tokens=max_tokens, choices=compare.choices(config.eval, known))
+        answers = score(asked, ask(opened.engine, asked, sampling, show), scorers)
     found = compare.metrics(answers, known, config.eval, config.seed)
     for name, value in found.items():
         if not as_json:

@@ -128,6 +128,8 @@ class Eval(Section):
     """Examples in the few-shot prompt, nearest by BM25."""
     scorers: tuple[str, ...] | None = None
     """Scorers; default is chosen from the data. The first decides the verdict."""
+    choose: bool | None = None
+    """true lets everybody answer with the known label that is likeliest as a whole answer, instead of freely."""
     max_tokens: int | None = Field(None, ge=1)
     """Longest reply in tokens; default covers 99 % of the training replies, at most 256."""
     resamples: int = Field(10_000, ge=200)

@@ -5,6 +5,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Literal
 
 import torch
@@ -17,6 +18,7 @@ from whet.models.batch import common_start
 from whet.models.heads import Head
 from whet.models.logprobs import chosen
 from whet.models.memory import Memory, Packed, Pairs, Single, length_of, size_of
+from whet.models.tree import Tree
 from whet.models.work import free_memory
 from whet.types import Delta, Prompt, Reply, Sampling
 
@@ -27,14 +29,21 @@ ENTER = 8  # others enter when one place in so many is free: reading a few short
 READ = 8192  # tokens read at a time
 SHARED = 8  # tokens that a shared start must have to be worth a pass of its own
 
+Ways = tuple[tuple[int, ...], ...]
+
 
 @dataclass(slots=True)
 class Row:
-    """One prompt on its way to a reply. `longest`: tokens that it may come to; `seconds`: its share of the time."""
+    """One prompt on its way to a reply.
+
+    `ways`: the tokens of every reply that it may choose from; `longest`: tokens that it may come to; `seconds`: its
+    share of the time.
+    """
 
     place: int
     ids: list[int]
     targets: list[list[int]]
+    ways: Ways
     longest: int
     draws: random.Random
     said: list[int] = field(default_factory=list)
@@ -83,9 +92,11 @@ class Local:
         Raises:
             UsageError: a prompt leaves no room for a reply or a target; nothing is cut silently.
         """
-        rows, seen = list[Row](), Counter[str]()
+        rows, seen, ways = list[Row](), Counter[str](), Ways()
         for at, prompt in enumerate(prompts):
-            rows.append(self._row(at, prompt, sampling, log_loss, seen[prompt.source]))
+            if sampling.choices:
+                ways = self._ways(prompt, sampling.choices, ways)
+            rows.append(self._row(at, prompt, sampling, log_loss, seen[prompt.source], ways))
             seen[prompt.source] += 1
         rows.sort(key=lambda row: (len(row.ids), row.ids))
         shared = common_start([row.ids for row in rows]) if self._packs and len(rows) > 1 else 0
@@ -93,6 +104,9 @@ class Local:
         if shared >= SHARED:
             self.between()
             begun = Packed.begun(self._core, self.device, rows[0].ids[:shared])
+        if sampling.choices:
+            yield from self._choose(rows, begun, sampling)
+            return
         waiting, going = deque(rows), list[Row]()
         memory = self._memory(begun)
         hidden: list[Tensor] = []
@@ -110,23 +124,57 @@ class Local:
             for row in company:
                 row.seconds += share
             for row in ended:
-                loss = sum(row.losses) / len(row.losses) if row.losses else None
-                text = self.renderer.decode(row.said)
-                yield row.place, Reply(text, row.finish, len(row.ids), len(row.said), row.seconds, loss)
+                yield row.place, self._reply(row, self.renderer.decode(row.said))
 
-    def _row(self, place: int, prompt: Prompt, sampling: Sampling, log_loss: bool, number: int = 0) -> Row:
+    def _reply(self, row: Row, text: str) -> Reply:
+        loss = sum(row.losses) / len(row.losses) if row.losses else None
+        return Reply(text, row.finish, len(row.ids), len(row.said), row.seconds, loss)
+
+    def _choose(self, rows: Sequence[Row], begun: Pairs, sampling: Sampling) -> Iterator[tuple[int, Reply]]:
+        """Yield (index, reply), each one of the choices."""
+        for ways, alike in groupby(rows, lambda row: row.ways):
+            tree = Tree(ways)
+            most = min(READ, self._room) if self._packs else 1
+            for group in _pieces(list(alike), length_of(begun), most, len(tree.tokens)):
+                start = time.perf_counter()
+                memory = self._memory(begun)
+                last = self._read(group, memory, begun)
+                self.between()
+                grown = memory.grow(len(group), tree) if tree.tokens else last[:, None][:, :0]
+                likely = tree.likelihood(last, grown, self._head)
+                for row, said in zip(group, likely, strict=True):
+                    row.seconds = (time.perf_counter() - start) / len(group)
+                    at = int(_draw(said[None], [row], sampling))
+                    row.said, row.finish = list(ways[at][:-1]), "stop"
+                    yield row.place, self._reply(row, sampling.choices[at])
+
+    def _ways(self, prompt: Prompt, choices: Sequence[str], known: Ways) -> Ways:
+        """Return the tokens of every choice as the answer to a prompt, the end token included.
+
+        They are the same after every prompt with hardly any template, but that is not taken on trust: one is compared.
+        """
+
+        def way(choice: str) -> tuple[int, ...]:
+            whole, begin = self.renderer.answer(prompt, choice)
+            return tuple(whole[begin:])
+
+        return known if known and way(choices[0]) == known[0] else tuple(map(way, choices))
+
+    def _row(
+        self, place: int, prompt: Prompt, sampling: Sampling, log_loss: bool, number: int = 0, ways: Ways = ()
+    ) -> Row:
         ids = self.prompt_ids(prompt)
         targets = []
         for target in prompt.targets if log_loss else ():
             whole, begin = self.renderer.answer(prompt, target)
             targets.append(whole[begin:])
-        need = len(ids) + max(map(len, targets), default=1)
+        need = len(ids) + max(map(len, [*targets, *ways]), default=1)
         if need > self.context:
             where = f"{prompt.source}: " if prompt.source else ""
-            what = f"the prompt has {len(ids):,} tokens" + (f", {need:,} with its answer," if targets else "")
+            what = f"the prompt has {len(ids):,} tokens" + (f", {need:,} with its answer," if targets or ways else "")
             raise UsageError(f"{where}{what} and the model's context is {self.context:,}; shorten it")
         longest = min(self.context, max(need, len(ids) + sampling.max_tokens))
-        return Row(place, ids, targets, longest, random.Random(f"{sampling.seed}:{prompt.source}:{number}"))
+        return Row(place, ids, targets, ways, longest, random.Random(f"{sampling.seed}:{prompt.source}:{number}"))
 
     def _entering(self, waiting: deque[Row], going: Sequence[Row], shared: int) -> list[Row]:
         """Take the rows that enter now off those that wait."""
@@ -152,7 +200,7 @@ class Local:
         shared = length_of(begun)
         memory.reserve(len(rows), max(len(row.ids) for row in rows) - shared)
         after = []
-        for group in _pieces(rows, shared):
+        for group in _pieces(rows, shared, READ):
             start = time.perf_counter()
             self.between()
             after.append(memory.read([row.ids[shared:] for row in group]))
@@ -219,13 +267,13 @@ class Local:
         yield Delta(self.renderer.decode(row.said)[len(shown) :], row.finish)
 
 
-def _pieces(rows: Sequence[Row], shared: int) -> Iterator[list[Row]]:
-    """Cut the rows so that not too much is read at a time."""
+def _pieces(rows: Sequence[Row], shared: int, most: int, more: int = 0) -> Iterator[list[Row]]:
+    """Cut the rows so that not too much is read at a time: `more` tokens after each beside its prompt and targets."""
     piece: list[Row] = []
     held = 0
     for row in rows:
-        size = len(row.ids) - shared + sum(map(len, row.targets))
-        if piece and held + size > READ:
+        size = len(row.ids) - shared + sum(map(len, row.targets)) + more
+        if piece and held + size > most:
             yield piece
             piece, held = [], 0
         piece.append(row)

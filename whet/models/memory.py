@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from whet.models.packed import Bucket, Layout, states
+from whet.models.tree import Tree
 
 ROOM = 64  # tokens of space made at a time
 
@@ -37,6 +38,12 @@ class Memory(Protocol):
         """Return the hidden states of every way to continue each of the rows read last; none is remembered.
 
         Shapes: (T, H) each, T being the tokens of that continuation.
+        """
+
+    def grow(self, rows: int, tree: Tree) -> Tensor:
+        """Return the hidden states of a tree of continuations of each of the rows read last; none is remembered.
+
+        Shapes: (rows, N, H).
         """
 
     def step(self, tokens: Tensor) -> Tensor:
@@ -72,6 +79,26 @@ class _Branching(Layout):
 
     def before(self, layer: int, bucket: Bucket, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor] | None:
         return self._store.remembered(layer, self._row[bucket.first])
+
+
+class _Growing(_Branching):
+    """One tree of continuations for each row, a token attending to its row and to what leads to it."""
+
+    def __init__(self, rows: Sequence[int], tree: Tree, store: "Packed") -> None:
+        size = len(tree.tokens)
+        super().__init__([size] * len(rows), [(at, at + 1) for at in range(len(rows))], list(rows), store)
+        self._sees, self._depths = (part.to(store.lengths.device) for part in (tree.sees, tree.depths))
+
+    def _mask(self, before: int, width: int, window: int | None, query: Tensor) -> Tensor:
+        place = (before, width, window, query.dtype)
+        if (mask := self._masks.get(place)) is None:
+            seen = torch.cat([self._sees.new_ones(width, before), self._sees], 1)
+            if window is not None:
+                now = before + self._depths
+                seen &= now[:, None] - torch.cat([torch.arange(before, device=now.device), now]) < window
+            mask = torch.zeros_like(seen, dtype=query.dtype).masked_fill(~seen, float("-inf"))
+            self._masks[place] = mask
+        return mask
 
 
 class _Stepping(Layout):
@@ -169,6 +196,14 @@ class Packed:
             said[row][number] = states_of
         return said
 
+    def grow(self, rows: int, tree: Tree) -> Tensor:
+        """See Memory.grow."""
+        every = range(len(self._kept) - rows, len(self._kept))
+        ids = torch.tensor(tree.tokens * rows, device=self._device)
+        places = torch.cat([self._begin + self._kept[row] + tree.depths for row in every])
+        hidden = states(self._core, ids, places.to(self._device), _Growing(every, tree, self))
+        return hidden.unflatten(0, (rows, -1))  # type: ignore[no-untyped-call, no-any-return]
+
     def _states(self, rows: Sequence[Sequence[int]], after: Sequence[int], layout: Layout) -> Tensor:
         """Return the hidden states of rows that begin after so many tokens of their own (and the start)."""
         ids = torch.tensor([token for row in rows for token in row], device=self._device)
@@ -258,6 +293,16 @@ class Single:
             ids = torch.tensor([[*self._row, *branch]], device=self._device)
             said.append(self._core(input_ids=ids, use_cache=False).last_hidden_state[0, len(self._row) :])
         return [said]
+
+    def grow(self, rows: int, tree: Tree) -> Tensor:
+        """See Memory.grow; every way to an end of the tree is read by itself."""
+        ends = (tree.sees.sum(0) == 1).nonzero()[:, 0].tolist()
+        ways = [tree.sees[end].nonzero()[:, 0].tolist() for end in ends]
+        (said,) = self.branch([[[tree.tokens[at] for at in way] for way in ways]])
+        hidden = said[0].new_empty(len(tree.tokens), said[0].shape[1])
+        for way, states_of in zip(ways, said, strict=True):
+            hidden[way] = states_of
+        return hidden[None]
 
     def step(self, tokens: Tensor) -> Tensor:
         """See Memory.step."""

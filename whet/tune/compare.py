@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from whet.config.tree import Eval
+from whet.errors import UsageError
 from whet.evals.evaluate import Answer
 from whet.evals.stats import (
     label_scores,
@@ -29,6 +30,17 @@ SHOWN = 12  # answers shown on each side of "won" and "lost"
 def scorers_for(settings: Eval, targets: Sequence[str], labels: Sequence[str]) -> dict[str, Scorer]:
     """Return the scorers by name; the first one decides."""
     return {name: find("scorers", name) for name in settings.scorers or choose(targets, labels)}
+
+
+def choices(settings: Eval, labels: Sequence[str]) -> tuple[str, ...]:
+    """Return the replies that everybody chooses from, if they are to choose.
+
+    Raises:
+        UsageError: there are no labels to choose from.
+    """
+    if settings.choose and len(labels) < 2:
+        raise UsageError("eval.choose: the data has no labels to choose from; leave it out, or name a column of labels")
+    return tuple(labels) if settings.choose else ()
 
 
 def metrics(answers: Sequence[Answer], labels: Sequence[str], settings: Eval, seed: int) -> dict[str, dict[str, float]]:

@@ -44,13 +44,13 @@ def tune(config: Config, run: Run, show: Progress, stop: Stop, *, allow_drift: b
     _demand_test(config, prepared)
     if isinstance(prepared.splits.test[0], Text):
         return _tune_text(config, run, prepared, show, stop, begun, allow_drift)
-    max_tokens = config.eval.max_tokens or reply_length(prepared.train.rows)
-    asked = questions(config, prepared, max_tokens)
+    sampling = _sampling(config, prepared)
+    asked = questions(config, prepared, sampling.max_tokens)
     targets = [target for prompt in asked.prompts for target in prompt.targets]
     scorers = compare.scorers_for(config.eval, targets, prepared.labels)  # a misspelt one is told before training
     trained = _train_once(config, run, prepared, show, stop, allow_drift)
     start = time.time()
-    answers, remarks = _ask_everyone(config, run, prepared, asked, scorers, max_tokens, show, stop)
+    answers, remarks = _ask_everyone(config, run, prepared, asked, scorers, sampling, show, stop)
     report = _report(config, run, prepared, trained, begun, start)
     report["seconds"]["evaluation"] = sum(one.reply.seconds for replies in answers.values() for one in replies)
     report["data"]["questions"] = len(asked.prompts)
@@ -88,12 +88,11 @@ def _ask_everyone(
     prepared: Prepared,
     asked: Questions,
     scorers: dict[str, Scorer],
-    max_tokens: int,
+    sampling: Sampling,
     show: Progress,
     stop: Stop,
 ) -> tuple[dict[str, list[Answer]], dict[str, tuple[str, ...]]]:
     """Return every contender's scored answers to the same questions."""
-    sampling = Sampling(max_tokens=max_tokens)
     engine = open_model(str(run.path), config.model, show.say).engine  # as saved, so what is judged is what is served
     engine.between = lambda: stop.check(str(run.path))
     answers: dict[str, list[Answer]] = {}
@@ -104,16 +103,26 @@ def _ask_everyone(
         file = run.path / "replies" / f"{contender.name}.jsonl"
         replies: list[Reply] = ask(contender.engine, contender.prompts, sampling, show, file)
         answers[contender.name] = score(asked.prompts, replies, scorers)
-        remarks[contender.name] = contender.remarks
+        said = (f"answers with the likeliest of {len(sampling.choices)} labels",) if sampling.choices else ()
+        remarks[contender.name] = (*contender.remarks, *said)
 
     base = engine if config.adapter.kind == "lora" else _base_engine(config, prepared, engine)
     base.between = engine.between
     with switched_off(base.model):
-        for _, make_contender in untuned(config, prepared, asked, max_tokens):
+        for _, make_contender in untuned(config, prepared, asked, sampling.max_tokens):
             answer(make_contender(base))
     if "tuned" in config.eval.contenders:
         answer(Contender("tuned", engine, asked.prompts))
     return answers, remarks
+
+
+def _sampling(config: Config, prepared: Prepared) -> Sampling:
+    longest = config.eval.max_tokens or reply_length(prepared.train.rows)
+    choices = compare.choices(config.eval, prepared.labels)
+    ends = 8  # tokens that a template may write after an answer
+    return Sampling(
+        max_tokens=max([longest, *(len(prepared.renderer.encode(one)) + ends for one in choices)]), choices=choices
+    )
 
 
 def _base_engine(config: Config, prepared: Prepared, tuned: Local) -> Local:
