@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -18,7 +19,10 @@ from whet.train.prepare import Prepared, prepare
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
-LORA = {"r": Adapter().r, "alpha": Adapter().alpha or 2 * Adapter().r}
+LORA = {"r": Adapter().r, "alpha": Adapter().alpha}
+INSTRUCTIONS = ("dolly_hhrlhf_1k/train.jsonl", "examples/support/conversations.jsonl")  # of every length
+LABELS = ("banking77/train.jsonl", "examples/intents/messages.csv")  # behind one prompt that lists the labels
+DOCUMENTS = ("mts_dialog/train.jsonl", "examples/support/conversations.jsonl")  # and their summaries
 
 
 class Quiet:
@@ -39,10 +43,17 @@ class Quiet:
 
 def _prepared(real: str, own: str) -> Prepared:
     file = DATA / real
-    return prepare(load(None, [], {"data.train": str(file if file.exists() else ROOT / own)}), Quiet())
+    settings = {"data.train": str(file if file.exists() else ROOT / own)}
+    prepared = prepare(load(None, [], settings), Quiet())
+    if prepared.labels:
+        listing = f"Answer with exactly one of these labels and nothing else: {', '.join(prepared.labels)}"
+        prepared = prepare(load(None, [], {**settings, "data.instruction": listing}), Quiet())
+    return prepared
 
 
-def _training(name: str, prepared: Prepared, per_step: int, steps: int, adapter: dict | None) -> Workload:
+def training(steps: int, name: str, files: tuple[str, str], per_step: int, adapter: dict | None = LORA) -> Workload:
+    """Return the work of so many optimizer steps, the rows of each drawn as `whet train` draws them."""
+    prepared = _prepared(*files)
     rows = prepared.train.rows
     taken = islice(order(len(rows), per_step, 0), steps)
     return Workload(
@@ -55,33 +66,9 @@ def _training(name: str, prepared: Prepared, per_step: int, steps: int, adapter:
     )
 
 
-def instructions(steps: int) -> Workload:
-    """Instructions and answers of every length, LoRA."""
-    prepared = _prepared("dolly_hhrlhf_1k/train.jsonl", "examples/support/conversations.jsonl")
-    return _training("instructions", prepared, 8, steps, LORA)
-
-
-def classification(steps: int) -> Workload:
-    """Short messages behind one long system prompt that lists the labels, LoRA."""
-    prepared = _prepared("banking77/train.jsonl", "examples/intents/messages.csv")
-    return _training("classification", prepared, 16, steps, LORA)
-
-
-def documents(steps: int) -> Workload:
-    """Long documents and their summaries, LoRA."""
-    prepared = _prepared("mts_dialog/train.jsonl", "examples/support/conversations.jsonl")
-    return _training("documents", prepared, 4, steps, LORA)
-
-
-def full(steps: int) -> Workload:
-    """The instructions again, all weights."""
-    prepared = _prepared("dolly_hhrlhf_1k/train.jsonl", "examples/support/conversations.jsonl")
-    return _training("full", prepared, 8, steps, None)
-
-
 def generation(_: int) -> Workload:
-    """Greedy replies to instructions, of at most 64 tokens."""
-    prepared = _prepared("dolly_hhrlhf_1k/train.jsonl", "examples/support/conversations.jsonl")
+    """Return the work of replying greedily to instructions, with at most 64 tokens each."""
+    prepared = _prepared(*INSTRUCTIONS)
     asked = []
     for prompt in islice(_short(prepared), 128):
         messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
@@ -98,7 +85,11 @@ def _dtype() -> str:
 
 
 WORKLOADS: dict[str, Callable[[int], Workload]] = {
-    made.__name__: made for made in (instructions, classification, documents, full, generation)
+    "instructions": partial(training, name="instructions", files=INSTRUCTIONS, per_step=8),
+    "classification": partial(training, name="classification", files=LABELS, per_step=16),
+    "documents": partial(training, name="documents", files=DOCUMENTS, per_step=4),
+    "full": partial(training, name="full", files=INSTRUCTIONS, per_step=8, adapter=None),
+    "generation": generation,
 }
 
 
