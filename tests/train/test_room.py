@@ -10,7 +10,7 @@ from whet.models.load import load
 from whet.models.policy import Policy
 from whet.models.work import free_memory, left_of_container
 from whet.runs.store import create
-from whet.train.room import Needs, Room, Rows, choose, measure, room
+from whet.train.room import Needs, Room, Rows, choose, measure, room, tried
 
 CPU = torch.device("cpu")
 NEEDS = Needs(fixed=1e6, kept=10_000, layer=900, layers=10)
@@ -117,6 +117,35 @@ def test_copies_of_weights_that_autocast_makes_are_no_memory_of_a_token(tiny):
     assert copied.kept < needs.kept
     layers = [module for layer in full.layers for module in layer.modules() if isinstance(module, torch.nn.Linear)]
     assert copied.fixed - needs.fixed == 2 * sum(layer.weight.numel() for layer in layers)
+
+
+def test_the_largest_micro_batch_is_tried_and_what_fails_is_made_smaller(policy, monkeypatch):
+    taken = []
+
+    def small_device(policy, optim, room, longest):
+        taken.append((room.tokens, room.recompute))
+        if room.tokens * (3 - room.recompute) > 6000:
+            raise torch.OutOfMemoryError
+
+    monkeypatch.setattr("whet.train.room._take", small_device)
+    assert tried(policy, Optim(), SHORT, Room(4096, 0)) == Room(1728, 0)  # less is held first
+    assert taken == [(4096, 0), (3072, 0), (2304, 0), (1728, 0)]
+    assert tried(policy, Optim(), LONG, Room(4096, 0)) == Room(3072, 2)  # a long row has its layers computed twice
+    assert tried(policy, Optim(tokens=4096), SHORT, Room(4096, 0)) == Room(4096, 2)  # so has what the recipe asks for
+    with pytest.raises(FitError, match=r"data\.max_tokens"):
+        tried(policy, Optim(), Rows(9000, 9000), Room(9000, 0))
+
+
+def test_trying_a_micro_batch_leaves_no_trace(policy):
+    policy.model.eval()
+    state = torch.get_rng_state()
+    weights = {name: weight.clone() for name, weight in policy.model.named_parameters()}
+    assert tried(policy, Optim(), Rows(50, 300), Room(120, 1)) == Room(120, 1)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not policy.model.training
+    for name, weight in policy.model.named_parameters():
+        assert weight.grad is None
+        assert torch.equal(weight, weights[name])
 
 
 V2 = ("", "memory.max", "memory.current", "inactive_file")

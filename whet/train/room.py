@@ -71,9 +71,65 @@ def room(policy: Policy, optim: Optim, rows: Rows, run: Run) -> Room:
         found = Room(**known["found"])
     else:
         found = choose(measure(policy, optim), optim, rows, free_memory(policy.device), policy.device.type)
+        if policy.device.type == "cuda":  # on a CPU, what takes too much is killed and cannot be tried
+            found = tried(policy, optim, rows, found)
         run.write_json(file.name, {"asked": asked, "found": asdict(found)})
     policy.recompute(found.recompute)
     return found
+
+
+def tried(policy: Policy, optim: Optim, rows: Rows, found: Room) -> Room:
+    """Return what was seen to fit, `found` or less: the largest micro-batch is taken before the first step.
+
+    Raises:
+        FitError: not even the longest row fits.
+    """
+    layers = len(policy.layers)
+    while True:
+        try:
+            _take(policy, optim, found, min(rows.longest, found.tokens))
+            return found
+        except torch.OutOfMemoryError:
+            fewer = found.tokens * 3 // 4
+            if not optim.tokens and fewer >= max(rows.longest, FEW):
+                found = Room(fewer, found.recompute)
+            elif optim.recompute is None and found.recompute < layers:
+                found = Room(found.tokens, min(layers, found.recompute + max(1, layers // 4)))
+            elif not optim.tokens and fewer >= rows.longest:
+                found = Room(fewer, found.recompute)
+            else:
+                raise FitError(
+                    f"training on {found.tokens:,} tokens at a time (the longest row has {rows.longest:,}) takes more "
+                    "memory than this device has free; lower data.max_tokens (with data.overlong) or optim.tokens, use "
+                    "a smaller model, model.quantize=nf4, or adapter.kind=lora"
+                ) from None
+
+
+def _take(policy: Policy, optim: Optim, room: Room, longest: int) -> None:
+    """Take a micro-batch of random rows forward and back beside the memory that the optimizer will hold."""
+    policy.recompute(room.recompute)
+    training = [weight for weight in policy.model.parameters() if weight.requires_grad]
+    was_training = policy.model.training
+    policy.model.train()
+    generator = torch.Generator().manual_seed(0)
+    try:
+        with torch.random.fork_rng(devices=[policy.device] if policy.device.type == "cuda" else []):
+            bytes_ = int(moment_bytes(optim) * sum(weight.numel() for weight in training))
+            moments = torch.empty(bytes_, dtype=torch.uint8, device=policy.device)
+            ids = torch.randint(0, policy.config.vocab_size, (room.tokens // longest, longest), generator=generator)
+            batch = collate([_row(row) for row in ids.tolist()], share=False)
+            policy(batch).logprobs.sum().backward()  # type: ignore[no-untyped-call]
+            del moments
+    finally:
+        policy.model.train(was_training)
+        for weight in training:
+            weight.grad = None
+        if policy.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _row(ids: list[int]) -> Tokens:
+    return Tokens(tuple(ids), (0.0, *[1.0] * (len(ids) - 1)), "")
 
 
 def choose(needs: Needs, optim: Optim, rows: Rows, free: int, kind: str) -> Room:
@@ -126,7 +182,7 @@ def _kept(policy: Policy, tokens: int) -> int:
     """Return the bytes that a pass over so many tokens keeps for its way back, the weights excluded."""
     generator = torch.Generator().manual_seed(0)
     rows = torch.randint(0, policy.config.vocab_size, (2, tokens // 2), generator=generator).tolist()
-    batch = collate([Tokens(tuple(ids), (0.0, *[1.0] * (len(ids) - 1)), "") for ids in rows], share=False)
+    batch = collate(list(map(_row, rows)), share=False)
     weights = {weight.untyped_storage().data_ptr() for weight in policy.model.parameters()}
     kept: dict[int, int] = {}
 
