@@ -16,6 +16,7 @@ from whet.methods._base import order
 from whet.models.load import quick_dtype
 from whet.train.optim import default_lr
 from whet.train.prepare import Prepared, prepare
+from whet.tune.contenders import listed_labels
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -46,8 +47,8 @@ def _prepared(real: str, own: str) -> Prepared:
     settings = {"data.train": str(file if file.exists() else ROOT / own)}
     prepared = prepare(load(None, [], settings), Quiet())
     if prepared.labels:
-        listing = f"Answer with exactly one of these labels and nothing else: {', '.join(prepared.labels)}"
-        prepared = prepare(load(None, [], {**settings, "data.instruction": listing}), Quiet())
+        listing = {"data.instruction": listed_labels(prepared.labels)}
+        prepared = prepare(load(None, [], {**settings, **listing}), Quiet())
     return prepared
 
 

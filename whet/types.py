@@ -97,7 +97,7 @@ class Sampling:
     top_p: float = 1.0
     max_tokens: int = 256
     seed: int = 0
-    choices: tuple[str, ...] = ()
+    choices: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,12 @@ def test_a_model_that_sees_a_window_only_chooses_as_transformers_does(tiny, tmp_
     check(tmp_path, open_model(str(tmp_path)).engine, least=1)
 
 
+def test_a_stream_says_the_choice_that_complete_makes(engine):
+    sampling = Sampling(choices=LABELS)
+    (delta,) = engine.stream(ASKED[2], sampling)
+    assert (delta.text, delta.finish) == (next(engine.complete([ASKED[2]], sampling))[1].text, "stop")
+
+
 def test_common_beginnings_are_computed_once():
     tree = Tree([[1, 2, 9], [1, 2, 3, 9], [1, 4, 9], [5, 9], [9]])
     assert tree.tokens == [1, 2, 3, 4, 5]

@@ -1,16 +1,20 @@
 """Frozen weights in 4 bits: the step is the library's own, and what is trained on them is served on them."""
 
+import json
+import shutil
+
 import pytest
 import torch
 from conftest import make_model, make_tokenizer
 from peft import LoraConfig, get_peft_model
 from peft.tuners.lora import LoraLayer
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, GPT2Config, GPT2LMHeadModel
 
 from whet.config.load import load as load_config
 from whet.config.tree import Adapter, Model
 from whet.engines.open import open_model
-from whet.errors import ConfigError, UsageError
+from whet.errors import ConfigError, ModelError, UsageError
 from whet.models.adapt import adapter_files, load_adapter, parameter_counts, trainable
 from whet.models.batch import collate
 from whet.models.export import export_merged
@@ -26,10 +30,16 @@ ROWS = [Tokens(tuple(range(5, 25 + at)), (0.0,) * 10 + (1.0,) * (10 + at)) for a
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory):
-    """A model with layers of several blocks of 64 weights, so that each has scales of its own."""
+    """A model with layers of several blocks of 64 weights, so that each has scales of its own.
+
+    Its weights are those of a bfloat16 file, as most are: packed alike from either precision.
+    """
     folder = tmp_path_factory.mktemp("wide")
     make_tokenizer(folder)
     make_model(folder, hidden_size=64, intermediate_size=128)
+    file = folder / "model.safetensors"
+    rounded = {name: weight.bfloat16().float() for name, weight in load_file(file).items()}
+    save_file(rounded, file, metadata={"format": "pt"})
     return folder
 
 
@@ -85,6 +95,56 @@ def test_loss_and_gradients_are_those_of_peft_on_bitsandbytes(wide, dtype):
     for name, weight in trainable(made.model).items():
         off = (weight.grad.float() - grads[name]).norm() / grads[name].norm()
         assert off < (1e-5 if dtype == torch.float32 else 0.1), name
+
+
+def test_gradients_past_layers_without_an_adapter_in_one_pass_are_those_of_the_unpacked_weights(wide):
+    grads = []
+    for undo in (lambda model: model, unpacked):
+        model = undo(load(wide, torch.float32, CPU, "nf4"))
+        made = Policy.trained(model, Adapter(r=4, alpha=8.0, dropout=0.3), seed=0, autocast=False)
+        adapted(made.model)
+        torch.manual_seed(1)
+        made(collate(ROWS, share=False)).logprobs.sum().backward()
+        grads.append([weight.grad for weight in trainable(made.model).values()])
+    for packed_grad, grad in zip(*grads, strict=True):
+        assert torch.allclose(packed_grad, grad, rtol=1e-3, atol=1e-4 * float(grad.abs().max()))
+
+
+def test_what_is_packed_does_not_depend_on_the_processor_or_the_precision(wide, monkeypatch):
+    codes = [load(wide, dtype, CPU, "nf4").model.layers[0].mlp.gate_proj for dtype in (torch.float32, torch.bfloat16)]
+    assert torch.equal(codes[0].weight, codes[1].weight)
+    monkeypatch.setattr("bitsandbytes.nn.modules.has_avx512bf16", lambda: True)  # whose layers repack themselves
+    model = load(wide, torch.float32, CPU, "nf4")
+    with torch.no_grad():
+        model(input_ids=torch.tensor([ROWS[0].ids]))
+    assert torch.equal(model.model.layers[0].mlp.gate_proj.weight, codes[0].weight)
+    assert all("forward" in vars(module) for module in model.modules() if packed(module))
+    assert "forward" in vars(model.model.layers[0].mlp)  # the gate is fused over packed layers too
+
+
+def test_layers_that_keep_their_weight_turned_are_exported_turned(tmp_path):
+    torch.manual_seed(0)
+    base = tmp_path / "base"
+    GPT2LMHeadModel(GPT2Config(vocab_size=259, n_positions=64, n_embd=64, n_layer=2, n_head=2)).save_pretrained(base)
+    make_tokenizer(base)
+    made = packed_policy(base)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    adapter_files(made.model, folder, str(base))
+    make_tokenizer(folder)
+    export_merged(base, folder, tmp_path / "merged", "nf4")
+    ids = torch.tensor([ROWS[0].ids])
+    with torch.no_grad():
+        plain = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)(input_ids=ids).logits
+        assert torch.allclose(plain, made.model.eval()(input_ids=ids).logits, atol=1e-3)
+
+
+def test_a_base_that_is_packed_on_disk_is_refused_with_the_way_out(wide, tmp_path):
+    shutil.copytree(wide, tmp_path / "model")
+    file = tmp_path / "model/config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "quantization_config": {"load_in_4bit": True}}))
+    with pytest.raises(ModelError, match=r"model\.quantize=nf4"):
+        load(tmp_path / "model", torch.float32, CPU)
 
 
 def test_an_answer_does_not_depend_on_how_many_rows_there_are(wide):

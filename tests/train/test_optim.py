@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from whet.config.tree import Optim
-from whet.errors import UsageError
+from whet.errors import RunError, UsageError
 from whet.models.checkpoint import Checkpoint, optimizer_tensors, read, restore_optimizer, save
 from whet.train.optim import build_optimizer, moment_bytes
 
@@ -62,6 +62,16 @@ def test_ten_steps_are_five_and_a_checkpoint_and_five(tmp_path, optim):
     restore_optimizer(optimizer, second, kept.optimizer)
     assert losses + descend(second, loss, optimizer, 5) == straight
     assert all(torch.equal(weight, parameters[name]) for name, weight in second.items())
+
+
+@pytest.mark.parametrize(("before", "after"), [(Optim(), PACKED), (PACKED, Optim())], ids=["to 8bit", "from 8bit"])
+def test_moments_of_another_kind_are_refused(before, after):
+    parameters, loss = problem()
+    optimizer = build_optimizer(parameters, before, 1e-2)
+    descend(parameters, loss, optimizer, 1)
+    kept = optimizer_tensors(optimizer, parameters)
+    with pytest.raises(RunError, match=r"optim\.moments"):
+        restore_optimizer(build_optimizer(parameters, after, 1e-2), parameters, kept)
 
 
 def test_what_is_missing_for_packed_moments_is_told(monkeypatch):

@@ -316,10 +316,13 @@ def test_the_card_has_every_number_and_its_limits(report):
         assert shown.strip() in text, shown
 
 
-def test_the_cards_code_is_python(report):
+@pytest.mark.parametrize("quantize", [None, "nf4"])
+def test_the_cards_code_is_python(report, quantize):
     report["data"]["instruction"] = 'Say "yes"\n{no} \U0001f600 ```'
+    report["base"]["quantize"] = quantize
     code = re.search(r"(`{3,})python\n(.*?)\n\1", card(report), re.DOTALL)[2]
     compile(code, "card", "exec")
+    assert ("quantization_config=nf4" in code) == (quantize is not None)
     assert "\U0001f600" in code
 
 

@@ -59,7 +59,7 @@ class Renderer:
         source = _template(folder, settings)
         self.has_template = source is not None
         self.template = Template(source or DEFAULT, {**dict.fromkeys(SPECIAL, ""), **self.special})
-        self._control = Control(self.tokenizer, self.special.values())
+        self._control = Control(self.tokenizer, self.special.values(), self._written())
         added = self.tokenizer.get_added_tokens_decoder()
         self._special_ids = {number for number, token in added.items() if token.special}
         self._special_ids.add(self.id(self.special["eos_token"]))
@@ -79,6 +79,16 @@ class Renderer:
         if number is None:
             raise ModelError(f"the tokenizer names {token!r} as a special token but has no id for it")
         return int(number)
+
+    def _written(self) -> str:
+        """Return what the template writes around a conversation; nothing where it refuses this one."""
+        talk = [Message("user", "a"), Message("assistant", "b"), Message("user", "c")]
+        for messages in ([Message("system", "s"), *talk], talk):  # a system message keeps a default one away
+            try:
+                return self.template.render(messages, ask=True)
+            except ModelError:
+                continue
+        return ""
 
     def _learn_habits(self) -> None:
         """Find out by trying what the template does with tools, tool calls and the end of an answer."""

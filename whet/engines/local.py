@@ -142,8 +142,9 @@ class Local:
                 self.between()
                 grown = memory.grow(len(group), tree) if tree.tokens else last[:, None][:, :0]
                 likely = tree.likelihood(last, grown, self._head)
+                share = (time.perf_counter() - start) / len(group)
                 for row, said in zip(group, likely, strict=True):
-                    row.seconds = (time.perf_counter() - start) / len(group)
+                    row.seconds = share
                     at = int(_draw(said[None], [row], sampling))
                     row.said, row.finish = list(ways[at][:-1]), "stop"
                     yield row.place, self._reply(row, sampling.choices[at])
@@ -249,6 +250,10 @@ class Local:
     @torch.inference_mode()
     def stream(self, prompt: Prompt, sampling: Sampling) -> Iterator[Delta]:
         """Yield the pieces of one reply as they are drawn; a piece never holds half of a character."""
+        if sampling.choices:
+            ((_, reply),) = self.complete([prompt], sampling)
+            yield Delta(reply.text, reply.finish)
+            return
         row = self._row(0, prompt, sampling, False)
         shown = ""
         memory = self._memory({})

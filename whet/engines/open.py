@@ -37,6 +37,7 @@ def open_model(name: str, model: Model | None = None, say: Say = lambda _: None)
 
     Raises:
         ModelError: nothing of that name; or its chat template or tokenizer is not the one it was trained with.
+        UsageError: model.quantize asks for other weights than it was trained on.
     """
     settings = model or Model()
     folder = Path(name)

@@ -37,6 +37,7 @@ def ask(
     With `file`, every reply is appended as it comes and those already there (for the same prompts, sampling and
     `about`, which tells who answers) are not asked again.
     """
+    about += "".join(sampling.choices)
     digest = hashlib.sha256((repr((prompts, sampling)) + about).encode("utf-8", "replace")).hexdigest()
     replies = _kept(file, digest) if file else {}
     missing = [place for place in range(len(prompts)) if place not in replies]

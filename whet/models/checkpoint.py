@@ -207,7 +207,14 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[str, Tens
 def restore_optimizer(
     optimizer: torch.optim.Optimizer, names: Mapping[str, Tensor], saved: Mapping[str, Tensor]
 ) -> None:
-    """Put saved tensors back as the optimizer's state, exactly as they were."""
+    """Put saved tensors back as the optimizer's state, exactly as they were.
+
+    Raises:
+        RunError: they are those of another kind of optimizer.
+    """
+    plain = {full.rpartition("/")[2] for full in saved} & {"exp_avg", "state1"}
+    if plain - {"state1" if hasattr(optimizer, "get_state_buffer") else "exp_avg"}:
+        raise RunError("optim.moments: changed since the checkpoint was written; put it back or start a new run")
     for full, value in saved.items():
         name, _, key = full.rpartition("/")
         parameter = names[name]

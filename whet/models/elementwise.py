@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from whet.models.quantized import weight_of
+
 
 class _RMSNorm(torch.autograd.Function):
     """x / sqrt(mean(x^2) + eps) * w (arXiv:1910.07467, equation 4). Kept for the way back: x and one number a row."""
@@ -127,10 +129,10 @@ class _Rotate:
 @torch.no_grad()
 def _same_layer(module: Any, forward: Any) -> bool:
     """Say whether `forward` gives what the module's own gives."""
-    weight = module.weight if hasattr(module, "weight") else module.gate_proj.weight
-    x = _random(3, weight.shape[-1]).to(weight)
-    close = 1e-4 if weight.dtype == torch.float32 else 2e-2
     try:
+        weight = module.weight if hasattr(module, "weight") else weight_of(module.gate_proj)
+        x = _random(3, weight.shape[-1]).to(weight)
+        close = 1e-4 if weight.dtype == torch.float32 else 2e-2
         return torch.allclose(forward(module, x), type(module).forward(module, x), rtol=close, atol=close / 10)
     except (RuntimeError, TypeError, AttributeError):
         return False

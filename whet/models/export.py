@@ -113,8 +113,12 @@ def export_merged(base_folder: Path, adapter: Path, target: Path, quantize: Quan
             if source.is_file():
                 shutil.copy(source, staging / source.name)
         _say_dtype(staging / "config.json", "float32")
-    with torch.no_grad():
-        got = load(staging, torch.float32, cpu)(input_ids=probe).logits
+    try:
+        with torch.no_grad():
+            got = load(staging, torch.float32, cpu)(input_ids=probe).logits
+    except ModelError as error:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise ModelError(f"the merged model cannot be read again ({error}); nothing was exported") from None
     worst = float((wanted - got).abs().max())
     # float32 merging rounds once more than adding the two products does; anything larger is a fault.
     if not worst <= 1e-3 * max(1.0, float(wanted.abs().max())):

@@ -88,6 +88,11 @@ def check_folder(folder: Path) -> dict[str, Any]:
             f"{folder}: this model brings its own code (auto_map), which whet never runs; "
             "use a model of a supported architecture"
         )
+    if config.get("quantization_config"):
+        raise ModelError(
+            f"{file}: these weights are packed already (quantization_config); name the model that they were made from, "
+            "with model.quantize=nf4 if its linear layers are to be kept in 4 bits"
+        )
     if config["model_type"] not in transformers.CONFIG_MAPPING:
         raise ModelError(
             f"{file}: the architecture {config['model_type']!r} is not known to transformers {transformers.__version__}"
@@ -107,13 +112,13 @@ def load(folder: Path, dtype: torch.dtype, device: torch.device, quantize: Quant
         UsageError: packing needs a library that is not installed.
     """
     check_folder(folder)
-    packing = _packing(dtype, device) if quantize else {}
+    packing = _packing(device) if quantize else {}
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             config=config,
-            dtype=dtype,
+            dtype=torch.float32 if quantize else dtype,
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
@@ -132,20 +137,17 @@ def load(folder: Path, dtype: torch.dtype, device: torch.device, quantize: Quant
         shown = ", ".join(missing[:3])
         raise ModelError(f"{folder}: the weights lack {len(missing)} tensors of the architecture ({shown} ...)")
     model.config.use_cache = True
-    fuse(model)
     if quantize:
-        multiply_plainly(model)
-        return model.eval()  # type: ignore[no-any-return]
-    return model.to(device).eval()  # type: ignore[no-any-return]
+        multiply_plainly(model, dtype)  # before anything is computed with it
+    fuse(model)
+    return model.eval() if quantize else model.to(device).eval()  # type: ignore[no-any-return]
 
 
-def _packing(dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
+def _packing(device: torch.device) -> dict[str, Any]:
+    """Return how transformers is to pack: from float32, so that the same weights are packed alike on every machine."""
     demand()
     nf4 = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=dtype,
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True
     )
     return {"quantization_config": nf4, "device_map": {"": device}}
 

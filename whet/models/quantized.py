@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from whet.errors import UsageError
 
@@ -58,8 +59,8 @@ def _forward(self: nn.Linear, x: Tensor) -> Tensor:
     return _Product.apply(x, self)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def multiply_plainly(model: nn.Module) -> None:
-    """Make every packed layer multiply as described above.
+def multiply_plainly(model: nn.Module, dtype: torch.dtype) -> None:
+    """Make every packed layer multiply as described above, and keep what is not packed in `dtype`.
 
     bitsandbytes' own layer repacks its weight for some processors when it answers, and takes another kernel for a
     single row, so that what it says would depend on both.
@@ -67,6 +68,10 @@ def multiply_plainly(model: nn.Module) -> None:
     for module in model.modules():
         if packed(module):
             module.forward = MethodType(_forward, module)
+            module.weight.quant_state.dtype = dtype  # type: ignore[union-attr]
+    for weight in model.parameters():
+        if weight.dtype == torch.float32:
+            weight.data = weight.data.to(dtype)
 
 
 def unpacked(model: nn.Module) -> nn.Module:
@@ -74,10 +79,12 @@ def unpacked(model: nn.Module) -> nn.Module:
     for name, module in list(model.named_modules()):
         if packed(module):
             assert isinstance(module, nn.Linear)
-            bias = module.bias is not None
-            plain = nn.Linear(module.in_features, module.out_features, bias=bias, device="meta")
-            plain.weight = nn.Parameter(weight_of(module), requires_grad=False)
-            if bias:
+            turned = getattr(module, "source_cls", None) is Conv1D  # which keeps its weight as (in, out)
+            weight = weight_of(module)
+            wide, out = module.in_features, module.out_features
+            plain: Any = Conv1D(out, wide) if turned else nn.Linear(wide, out, bias=False)  # type: ignore[no-untyped-call]
+            plain.weight = nn.Parameter(weight.T.contiguous() if turned else weight, requires_grad=False)
+            if module.bias is not None:
                 plain.bias = module.bias
             model.set_submodule(name, plain)
     return model

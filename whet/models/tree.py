@@ -63,5 +63,5 @@ class Tree:
                 here = (before >= start) & (before < start + CHUNK)
                 place, token = before[here] - start, tokens[here]
                 parts.append(logits[place, token] - logits.logsumexp(-1)[place])
-            said[row, order] = torch.cat(parts).double().cpu()
+            said[row, order] = torch.cat(parts).cpu().double()
         return torch.stack([said[:, path].sum(1) for path in self._paths], 1)

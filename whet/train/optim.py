@@ -61,8 +61,9 @@ def build_optimizer(parameters: Mapping[str, nn.Parameter], optim: Optim, lr: fl
         return torch.optim.AdamW(groups, lr=lr, betas=betas)
     if find_spec("bitsandbytes") is None:
         raise UsageError("optim.moments: needs bitsandbytes; install it with pip install 'whet-llm[quant]'")
-    if optim.moments == "paged" and next(iter(parameters.values())).device.type != "cuda":
-        raise UsageError("optim.moments: paged needs an NVIDIA GPU; 8bit works everywhere")
+    device = next(iter(parameters.values())).device.type
+    if device not in ("cuda", "cpu") or (optim.moments == "paged" and device == "cpu"):
+        raise UsageError("optim.moments: paged needs an NVIDIA GPU, 8bit an NVIDIA GPU or a CPU; leave it out")
     import bitsandbytes  # a second to load, and in an extra
 
     kinds = {"8bit": bitsandbytes.optim.AdamW8bit, "paged": bitsandbytes.optim.PagedAdamW8bit}

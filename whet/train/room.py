@@ -13,6 +13,7 @@ from whet.config.tree import Optim
 from whet.errors import FitError
 from whet.models.batch import collate
 from whet.models.policy import Policy
+from whet.models.quantized import packed
 from whet.models.work import free_memory
 from whet.runs.run import Run
 from whet.train.optim import moment_bytes
@@ -66,6 +67,10 @@ def room(policy: Policy, optim: Optim, rows: Rows, run: Run) -> Room:
     """
     file = run.path / "room.json"
     asked = {"tokens": optim.tokens, "recompute": optim.recompute, **asdict(rows)}
+    if optim.moments:
+        asked["moments"] = optim.moments
+    if any(map(packed, policy.model.modules())):
+        asked["packed"] = True
     known = run.read_json(file.name) if file.exists() else {}
     if known.get("asked") == asked:
         found = Room(**known["found"])
@@ -87,7 +92,7 @@ def tried(policy: Policy, optim: Optim, rows: Rows, found: Room) -> Room:
     layers = len(policy.layers)
     while True:
         try:
-            _take(policy, optim, found, min(rows.longest, found.tokens))
+            _take(policy, optim, found, rows.longest)
             return found
         except torch.OutOfMemoryError:
             fewer = found.tokens * 3 // 4
@@ -116,7 +121,9 @@ def _take(policy: Policy, optim: Optim, room: Room, longest: int) -> None:
         with torch.random.fork_rng(devices=[policy.device] if policy.device.type == "cuda" else []):
             bytes_ = int(moment_bytes(optim) * sum(weight.numel() for weight in training))
             moments = torch.empty(bytes_, dtype=torch.uint8, device=policy.device)
-            ids = torch.randint(0, policy.config.vocab_size, (room.tokens // longest, longest), generator=generator)
+            ids = torch.randint(
+                0, policy.config.vocab_size, (max(1, room.tokens // longest), longest), generator=generator
+            )
             batch = collate([_row(row) for row in ids.tolist()], share=False)
             policy(batch).logprobs.sum().backward()  # type: ignore[no-untyped-call]
             del moments

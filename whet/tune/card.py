@@ -36,6 +36,11 @@ inputs = tokenizer.apply_chat_template(
     messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"
 )
 """
+_NF4 = """\
+nf4 = BitsAndBytesConfig(
+    load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True
+)
+"""
 _TEXT = """\
 inputs = tokenizer("...", return_tensors="pt")
 """
@@ -172,9 +177,14 @@ def _loading(report: Mapping[str, Any]) -> str:
         if full
         else f"from peft import {loader}\nfrom transformers import AutoTokenizer"
     )
+    options = ""
+    if (report.get("base") or {}).get("quantize"):  # an adapter answers as measured on the weights it was trained on
+        imports = f"import torch\n{imports.replace('AutoTokenizer', 'AutoTokenizer, BitsAndBytesConfig')}"
+        options = ", dtype=torch.float32, quantization_config=nf4"
     code = (
         f"{imports}\n\nfolder = {json.dumps(run + '/model', ensure_ascii=False)}\n"
-        f"model = {loader}.from_pretrained(folder)\ntokenizer = AutoTokenizer.from_pretrained(folder)\n"
+        + (_NF4 if options else "")
+        + f"model = {loader}.from_pretrained(folder{options})\ntokenizer = AutoTokenizer.from_pretrained(folder)\n"
         + (_TEXT if data.get("shape") == "text" else _CHAT.format(system=first))
         + "reply = model.generate(**inputs, max_new_tokens=256, do_sample=False)\n"
         'start = inputs["input_ids"].shape[1]\n'

@@ -39,7 +39,7 @@ def choices(settings: Eval, labels: Sequence[str]) -> tuple[str, ...]:
         UsageError: there are no labels to choose from.
     """
     if settings.choose and len(labels) < 2:
-        raise UsageError("eval.choose: the data has no labels to choose from; leave it out, or name a column of labels")
+        raise UsageError("eval.choose: the data has no labels to choose from; leave it out, or name their column")
     return tuple(labels) if settings.choose else ()
 
 

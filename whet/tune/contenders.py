@@ -74,7 +74,7 @@ def base_prompts(prepared: Prepared, asked: Sequence[Prompt]) -> tuple[Prompt, .
     labels = prepared.labels
     if not labels or len(labels) > SHOWN:
         return tuple(asked)
-    listing = f"Answer with exactly one of these labels and nothing else: {', '.join(labels)}"
+    listing = listed_labels(labels)
 
     def listed(prompt: Prompt) -> Prompt:
         said = [m.content for m in prompt.messages if m.role == "system" and m.content != CLASSIFY]
@@ -82,6 +82,11 @@ def base_prompts(prepared: Prepared, asked: Sequence[Prompt]) -> tuple[Prompt, .
         return replace(prompt, messages=(system, *(m for m in prompt.messages if m.role != "system")))
 
     return tuple(map(listed, asked))
+
+
+def listed_labels(labels: Sequence[str]) -> str:
+    """Return the instruction that names the labels."""
+    return f"Answer with exactly one of these labels and nothing else: {', '.join(labels)}"
 
 
 def untuned(

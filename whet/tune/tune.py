@@ -28,7 +28,7 @@ from whet.tune import compare
 from whet.tune.card import card
 from whet.tune.contenders import Contender, Questions, questions, untuned
 from whet.tune.page import page
-from whet.types import Progress, Reply, Sampling, Scorer, Text
+from whet.types import Message, Progress, Prompt, Reply, Sampling, Scorer, Text
 
 
 def tune(config: Config, run: Run, show: Progress, stop: Stop, *, allow_drift: bool = False) -> dict[str, Any]:
@@ -42,9 +42,9 @@ def tune(config: Config, run: Run, show: Progress, stop: Stop, *, allow_drift: b
     for note in prepared.notes:
         show.say(note)
     _demand_test(config, prepared)
+    sampling = _sampling(config, prepared)
     if isinstance(prepared.splits.test[0], Text):
         return _tune_text(config, run, prepared, show, stop, begun, allow_drift)
-    sampling = _sampling(config, prepared)
     asked = questions(config, prepared, sampling.max_tokens)
     targets = [target for prompt in asked.prompts for target in prompt.targets]
     scorers = compare.scorers_for(config.eval, targets, prepared.labels)  # a misspelt one is told before training
@@ -119,10 +119,9 @@ def _ask_everyone(
 def _sampling(config: Config, prepared: Prepared) -> Sampling:
     longest = config.eval.max_tokens or reply_length(prepared.train.rows)
     choices = compare.choices(config.eval, prepared.labels)
-    ends = 8  # tokens that a template may write after an answer
-    return Sampling(
-        max_tokens=max([longest, *(len(prepared.renderer.encode(one)) + ends for one in choices)]), choices=choices
-    )
+    asked = Prompt((Message("user", "?"),))
+    ways = [prepared.renderer.answer(asked, choice) for choice in choices]
+    return Sampling(max_tokens=max([longest, *(len(whole) - begin for whole, begin in ways)]), choices=choices)
 
 
 def _base_engine(config: Config, prepared: Prepared, tuned: Local) -> Local:
@@ -231,6 +230,7 @@ def _report(
             "origin": prepared.base.origin,
             "public_name": prepared.base.public_name,
             "license": known.license if known else None,
+            "quantize": config.model.quantize,
         },
         "adapter": config.adapter.model_dump(),
         "recipe": dump(config),
