@@ -159,7 +159,7 @@ def choose(needs: Needs, optim: Optim, rows: Rows, free: int, kind: str) -> Room
     raise FitError(
         f"training on {least:,} tokens at a time (the longest row has {rows.longest:,}) takes about "
         f"{wanted / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free; lower {way_out}, use a smaller model, or "
-        "adapter.kind=lora"
+        "adapter.kind=lora, or with it model.quantize=nf4"
     )
 
 
