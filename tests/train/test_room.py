@@ -1,16 +1,20 @@
 """A step takes the memory that is there and no more, and says so before it is taken."""
 
+import math
+from functools import partial
+
 import pytest
 import torch
 
 from whet.config.tree import Adapter, Optim
-from whet.errors import FitError
+from whet.errors import FitError, UsageError
 from whet.models.batch import Batch
 from whet.models.load import load
+from whet.models.offload import kept_on_host
 from whet.models.policy import Policy
 from whet.models.work import free_memory, left_of_container
 from whet.runs.store import create
-from whet.train.room import Needs, Room, Rows, choose, measure, room, tried
+from whet.train.room import Needs, Room, Rows, choose, measure, on_host, room, tried
 
 CPU = torch.device("cpu")
 NEEDS = Needs(fixed=1e6, kept=10_000, layer=900, layers=10)
@@ -146,6 +150,38 @@ def test_trying_a_micro_batch_leaves_no_trace(policy):
     for name, weight in policy.model.named_parameters():
         assert weight.grad is None
         assert torch.equal(weight, weights[name])
+
+
+def test_what_waits_in_another_memory_gives_the_same_gradient_to_the_bit(policy, monkeypatch):
+    kept = gradient(policy, batch(3, 20))
+    moved, empty = [], torch.empty
+
+    def noted(*shape, **options):
+        if "pin_memory" in options:
+            moved.append(empty(*shape, **options))
+            return moved[-1]
+        return empty(*shape, **options)
+
+    monkeypatch.setattr(torch, "empty", noted)
+    monkeypatch.setattr("whet.models.policy.kept_on_host", partial(kept_on_host, least=0))
+    policy.offload = True
+    again = gradient(policy, batch(3, 20))
+    assert all(torch.equal(again[name], grad) for name, grad in kept.items())
+    assert len(moved) > 20
+    weights = [weight for weight in policy.model.parameters() if weight.ndim == 2]
+    assert not any(torch.equal(one, weight) for one in moved for weight in weights if one.shape == weight.shape)
+
+
+def test_what_waits_in_the_hosts_memory_is_bounded_by_it():
+    fits = on_host(NEEDS, Optim(offload=True), LONG, 20_000_000, 100_000_000)
+    assert fits == Room(min(math.floor(0.8 * 100_000_000 / 10_000), 4166), 0)
+    with pytest.raises(FitError, match="host"):
+        on_host(NEEDS, Optim(offload=True), LONG, 20_000_000, 10_000_000)
+
+
+def test_a_processor_has_no_other_memory(policy, tmp_path):
+    with pytest.raises(UsageError, match=r"optim\.offload"):
+        room(policy, Optim(offload=True), SHORT, create("train", "seed: 0\n", tmp_path / "run"))
 
 
 V2 = ("", "memory.max", "memory.current", "inactive_file")

@@ -95,6 +95,8 @@ class Optim(Section):
     """Tokens a micro-batch may hold; default: what memory allows, up to 4,096 on a CPU. Never changes the gradient."""
     recompute: int | None = Field(None, ge=0)
     """Layers computed again on the way back instead of kept in memory; default: as few as memory demands."""
+    offload: bool | None = None
+    """true keeps what a step on a GPU needs for its way back in the host's memory."""
     moments: Literal["8bit", "paged"] | None = None
     """How AdamW keeps its moments: in float32, or in blocks of 8 bits (arXiv:2110.02861), a quarter of the memory, with
     the extra `quant`. paged also lets them move to the host where an NVIDIA GPU is full."""

@@ -16,6 +16,7 @@ from whet.models.adapt import attach, causal
 from whet.models.batch import Batch, Stem, flatten
 from whet.models.heads import Head
 from whet.models.logprobs import chosen
+from whet.models.offload import kept_on_host
 from whet.models.packed import Layout, disable, enable, sees_as_configured, states
 from whet.models.work import Work
 
@@ -47,6 +48,7 @@ class Policy:
         self._core: nn.Module = getattr(inner, str(inner.base_model_prefix))
         self._head = Head(inner)
         self._work = Work(model, inner, self._head)
+        self.offload = False  # whether what a pass keeps for its way back waits in the host's memory
         self.packs = enable(inner)
         if self.packs and not self._agrees(prefix=4):
             self.packs = False
@@ -91,7 +93,7 @@ class Policy:
         A batch lies in the host's memory: what goes where is worked out there, so that nothing waits for the device.
         """
         rows, places = (batch.weights > 0).nonzero(as_tuple=True)
-        with self._precision():
+        with self._precision(), kept_on_host(self.model) if self.offload else nullcontext():
             hidden, before = self.hidden(batch)
             said = chosen(
                 hidden[self._there(before[rows, places])], self._head, self._there(batch.tokens[rows, places])

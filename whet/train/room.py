@@ -5,12 +5,12 @@ before the first one is taken.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
 from whet.config.tree import Optim
-from whet.errors import FitError
+from whet.errors import FitError, UsageError
 from whet.models.batch import collate
 from whet.models.policy import Policy
 from whet.models.quantized import packed
@@ -64,23 +64,50 @@ def room(policy: Policy, optim: Optim, rows: Rows, run: Run) -> Room:
 
     Raises:
         FitError: not even the longest row fits.
+        UsageError: something is to be kept elsewhere, and there is no elsewhere.
     """
+    if optim.offload and policy.device.type == "cpu":
+        raise UsageError("optim.offload: needs a GPU, whose memory it saves; leave it out")
     file = run.path / "room.json"
     asked = {"tokens": optim.tokens, "recompute": optim.recompute, **asdict(rows)}
-    if optim.moments:
-        asked["moments"] = optim.moments
+    asked |= {name: getattr(optim, name) for name in ("moments", "offload") if getattr(optim, name)}
     if any(map(packed, policy.model.modules())):
         asked["packed"] = True
     known = run.read_json(file.name) if file.exists() else {}
     if known.get("asked") == asked:
         found = Room(**known["found"])
     else:
-        found = choose(measure(policy, optim), optim, rows, free_memory(policy.device), policy.device.type)
+        free, host = free_memory(policy.device), free_memory(torch.device("cpu"))
+        needs = measure(policy, optim)
+        found = (
+            on_host(needs, optim, rows, free, host)
+            if optim.offload
+            else choose(needs, optim, rows, free, policy.device.type)
+        )
+        policy.offload = bool(optim.offload)
         if policy.device.type == "cuda":  # on a CPU, what takes too much is killed and cannot be tried
             found = tried(policy, optim, rows, found)
         run.write_json(file.name, {"asked": asked, "found": asdict(found)})
     policy.recompute(found.recompute)
+    policy.offload = bool(optim.offload)
     return found
+
+
+def on_host(needs: Needs, optim: Optim, rows: Rows, free: int, host: int) -> Room:
+    """Return how much to hold at a time where what is kept for the way back waits in `host` bytes of another memory.
+
+    Raises:
+        FitError: not even the longest row fits.
+    """
+    fits = math.floor(SHARE * host / needs.kept)
+    least = max(rows.longest, min(optim.tokens or 0, rows.step))
+    if fits < least:
+        raise FitError(
+            f"optim.offload: {least:,} tokens at a time keep {least * needs.kept / 2**30:.1f} GiB for the way back and "
+            f"the host has {host / 2**30:.1f} GiB free; leave it out, or lower data.max_tokens (with data.overlong)"
+        )
+    found = choose(replace(needs, kept=0.0, layers=0), optim, rows, free, "cuda")
+    return Room(min(found.tokens, fits), 0)
 
 
 def tried(policy: Policy, optim: Optim, rows: Rows, found: Room) -> Room:
