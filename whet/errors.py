@@ -8,6 +8,7 @@ WhetError
   RunError            exit 1   a run folder that cannot be used
     DriftError                 a resumed run no longer matches what it started from
   TrainingError       exit 1   training went wrong: non-finite, diverged
+  GateError           exit 3   what was found is graver than was allowed
   FitError            exit 4   does not fit into memory or onto the disk
   Interrupted         exit 75  stopped on request; `whet resume` continues
 """
@@ -70,6 +71,12 @@ class DriftError(RunError):
 
 class TrainingError(WhetError, ArithmeticError):
     """Training went wrong; the last finite checkpoint is kept."""
+
+
+class GateError(WhetError):
+    """Something was measured or found that the command was told not to let pass."""
+
+    exit_code = 3
 
 
 class FitError(WhetError, MemoryError):

@@ -52,6 +52,23 @@ def test_data_check_reports_and_never_loads_torch(tmp_path):
     assert "60 rows" in done.stdout
 
 
+def test_data_check_compares_files_names_lines_and_keeps_the_gate(tmp_path):
+    train, test = write_rows(tmp_path / "a.jsonl"), tmp_path / "b.jsonl"
+    test.write_text(train.read_text().splitlines()[4] + '\n{"prompt": "who is jo@example.org?", "completion": "jo"}\n')
+    done = whet("data", "check", f"train={train}", f"test={test}", "--json", "--fail-on", "error")
+    assert done.returncode == 3
+    assert "leak" in done.stderr
+    said = json.loads(done.stdout)
+    assert (said["rows"], said["splits"], said["shape"]) == (62, {"train": 60, "test": 2}, "prompt_completion")
+    found = {finding["kind"]: finding for finding in said["findings"]}
+    assert found["leak"]["lines"] == [f"{test}:1"]
+    assert found["personal_data"]["lines"] == [f"{test}:2"]
+    assert set(found["leak"]) == {"kind", "severity", "lines", "why", "remedy"}
+    assert whet("data", "check", train, test, "--fail-on", "secret").returncode == 0
+    assert whet("data", "check", train, "--fail-on", "grave").returncode == 2
+    assert whet("data", "check", "data.limit=3").returncode == 2
+
+
 def test_data_show_marks_what_trains(tiny, tmp_path):
     rows = write_rows(tmp_path / "rows.jsonl")
     done = whet("data", "show", rows, "--row", "2", "--base", tiny, env={**os.environ, "FORCE_COLOR": "1"})

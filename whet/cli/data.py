@@ -17,42 +17,70 @@ Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")
 
 @app.command()
 def check(
-    file: File,
-    overrides: Overrides = None,
+    paths: Annotated[list[str], typer.Argument(metavar="PATH... [train=PATH] [test=PATH] [KEY=VALUE]...")],
     base: Base = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    fail_on: Annotated[
+        str | None,
+        typer.Option("--fail-on", help="End with exit code 3 on a finding this grave (note, warning, error) or kind."),
+    ] = None,
 ) -> None:
-    """Report on a data file; every problem names its line."""
+    """Report on data files; every problem and finding names its lines."""
     from whet.config.load import load
     from whet.data.check import check as look
-    from whet.data.preflight import longest_row, render_all
+    from whet.data.findings import gate
+    from whet.data.preflight import longest_row
     from whet.data.read import read
     from whet.errors import DataError
 
-    config = load(None, overrides or [])
+    files, overrides = _sides(paths)
+    wanted = gate(fail_on)
+    config = load(None, overrides)
+    problems, read_files = [], {side: [] for side in files}  # type: ignore[var-annotated]
     try:
-        dataset = read(file, config.data)
-        rendered = None
+        for side, path in ((side, path) for side, named in files.items() for path in named):
+            try:
+                read_files[side].append(read(path, config.data))
+            except DataError as error:
+                problems += error.problems
+        if problems:
+            raise DataError(problems)
+        model = None
         if base:
             renderer, context = _renderer(base)
-            rendered = render_all(dataset.examples, renderer, config.data, longest_row(config.data, context))
+            model = (renderer, config.data, longest_row(config.data, context))
+        report = look(read_files, model)
     except DataError as error:
         if as_json:
-            out(
-                json.dumps(
-                    {
-                        "path": str(file),
-                        "problems": [{"path": p.path, "line": p.line, "what": p.what} for p in error.problems],
-                    }
-                )
-            )
+            found = [{"path": p.path, "line": p.line, "what": p.what} for p in error.problems]
+            out(json.dumps({"paths": [path for named in files.values() for path in named], "problems": found}))
         raise
-    report = look(str(file), dataset, rendered)
     if as_json:
         out(json.dumps({**report.as_dict(), "problems": []}))
-        return
-    for sentence in report.sentences():
-        out(sentence)
+    else:
+        for sentence in report.sentences():
+            out(sentence)
+    wanted(report.findings)
+
+
+def _sides(arguments: list[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the files of each side and the settings among the arguments."""
+    from whet.data.read import SPLITS
+    from whet.errors import UsageError
+
+    files: dict[str, list[str]] = {}
+    overrides = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if equals and name in SPLITS:
+            files.setdefault(SPLITS[name], []).append(value)
+        elif equals and not Path(argument).exists():
+            overrides.append(argument)
+        else:
+            files.setdefault("train", []).append(argument)
+    if not files:
+        raise UsageError("name at least one file, as in `whet data check rows.jsonl` or `train=a.jsonl test=b.jsonl`")
+    return files, overrides
 
 
 @app.command()

@@ -1,0 +1,141 @@
+"""What is planted in data is found, with its lines, and nothing is found where nothing is wrong."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from whet.config.tree import Data
+from whet.data import findings
+from whet.data.check import check
+from whet.data.findings import KINDS, gate, inspect
+from whet.data.read import read
+from whet.errors import GateError, UsageError
+from whet.types import Chat, Message, Text
+
+TOPICS = ["invoice", "parcel", "login", "refund", "voucher", "delivery", "contract", "router", "meter", "ticket"]
+
+
+def row(asked, said, line, label=None):
+    return Chat((Message("user", asked), Message("assistant", said)), f"f:{line}", label=label)
+
+
+def clean(count=40):
+    """Return rows that have nothing in common beyond what people share."""
+    return [
+        row(
+            f"Where do I find the {TOPICS[n % 10]} number {n} of the week that began on day {n * 7 % 31}?",
+            f"Open page {n * 3}, then choose the {TOPICS[(n * 7 + 3) % 10]} box on the left and enter {n * n}.",
+            n + 1,
+        )
+        for n in range(count)
+    ]
+
+
+def kinds(findings):
+    return {finding.kind: finding for finding in findings}
+
+
+def test_nothing_is_found_where_nothing_is_wrong():
+    assert inspect({"train": clean()}) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "planted", "lines"),
+    [
+        ("exact_duplicate", [row("a b c", "d", 98), row("a  b c", "d", 99)], ("f:99", "f:98")),
+        (
+            "near_duplicate",
+            [
+                row("my very long question about the green bike lamp that I bought on Monday", "use it", 98),
+                row("my very long question about the green bike lamp that I bought on Tuesday", "use it", 99),
+            ],
+            ("f:99", "f:98"),
+        ),
+        ("contradiction", [row("A b?", "yes", 97), row("a b", "yes", 98), row("a b!", "no", 99)], ("f:99",)),
+        ("personal_data", [row("I am jo@example.org", "hello", 99)], ("f:99",)),
+        ("secret", [row("use " + "gh" + "p_" + "a1B2c3D4e5" * 4, "ok", 99)], ("f:99",)),
+        ("encoding", [row("caf\u00c3\u00a9 today", "yes", 99)], ("f:99",)),
+        ("encoding", [row("don\u00e2\u20ac\u2122t", "yes", 99)], ("f:99",)),
+        ("encoding", [row("lo\ufffdst", "yes", 99)], ("f:99",)),
+        ("encoding", [row("a &amp; b", "yes", 99)], ("f:99",)),
+        ("encoding", [row("a \x07 bell", "yes", 99)], ("f:99",)),
+        ("empty", [row("where is it?", "N/A", 99)], ("f:99",)),
+        ("truncated", [row("how so?", "Open the page of your own account, then choose the box for the", 99)], ("f:99",)),
+        ("refusal", [row("who is he?", "As an AI language model, I cannot say that.", 99)], ("f:99",)),
+        ("repetition", [row("count!", "and so on and so on. " * 30, 99)], ("f:99",)),
+    ],
+)  # fmt: skip
+def test_what_is_planted_is_found_in_its_line(kind, planted, lines):
+    found = kinds(inspect({"train": [*clean(), *planted]}))
+    assert set(found) - {"near_duplicate"} == {kind} - {"near_duplicate"}
+    assert found[kind].lines[: len(lines)] == lines
+    assert found[kind].why
+    assert found[kind].remedy
+
+
+def test_accents_quotes_and_markup_are_no_damage():
+    rows = [row("Où est l\u2019été à côté? Ça va — «bien»… ÂME, Ñandú", "<b>Tom &amp; Jerry</b>", 99)]
+    assert "encoding" not in kinds(inspect({"train": [*clean(), *rows]}))
+
+
+def test_labels_make_a_contradiction_grave_and_rarity_visible():
+    rows = [row(f"text {n} {TOPICS[n % 10]} {n * n}", "up", n, "up") for n in range(60)]
+    rows += [row("one of a kind", "down", 98, "down"), row("One of a kind!", "up", 99, "up")]
+    found = kinds(inspect({"train": rows}))
+    assert found["contradiction"].severity == "warning"
+    assert found["imbalance"].lines == ("f:98",)
+
+
+def test_leaks_between_sides_are_found_whole_by_question_and_nearly():
+    train = clean()
+    copy = row(train[3].messages[0].content, train[3].messages[1].content, 101)
+    again = row(train[4].messages[0].content, "Somewhere else.", 102)
+    train.append(row("my very long question about the green bike lamp that I bought on Monday", "Use it.", 100))
+    near = row("my very long question about the green bike lamp that I bought on Tuesday", "There.", 103)
+    fresh = row("Who wrote the song about the yellow boat?", "Nobody knows.", 104)
+    found = [one for one in inspect({"train": train, "test": [fresh, copy, again, near]}) if one.kind == "leak"]
+    assert [(one.severity, one.lines) for one in found] == [
+        ("error", ("f:101",)), ("warning", ("f:102",)), ("warning", ("f:103",))
+    ]  # fmt: skip
+
+
+def test_raw_text_is_looked_at_too():
+    rows = [Text(f"Line {n} of a long song about {TOPICS[n % 10]} {n * 17}.", f"f:{n}") for n in range(30)]
+    assert set(kinds(inspect({"train": [*rows, Text("mail jo@example.org", "f:99")]}))) == {"personal_data"}
+
+
+def test_no_finding_quotes_what_should_not_be_there():
+    rows = [row("I am jo@example.org, password = 'q7W!x2Zp9L'", "call +1-212-555-0100", 99)]
+    said = " ".join(finding.sentence() for finding in inspect({"train": [*clean(), *rows]}))
+    assert not any(value in said for value in ("jo@", "q7W", "555"))
+
+
+def test_a_gate_lets_pass_what_it_was_told_to():
+    found = inspect({"train": [*clean(), row("I am jo@example.org", "hello", 99)]})
+    gate(None)(found)
+    gate("error")(found)
+    gate("secret,leak")(found)
+    for wanted in ("warning", "note", "personal_data", "secret, personal_data"):
+        with pytest.raises(GateError, match="personal_data"):
+            gate(wanted)(found)
+    with pytest.raises(UsageError, match="choose from"):
+        gate("grave")
+
+
+def test_every_kind_that_is_found_is_known_to_the_gate():
+    source = Path(findings.__file__).parent
+    files = [*source.glob("checks/*.py"), source / "check.py"]
+    found = {kind for file in files for kind in re.findall(r'Finding\(\s*"(\w+)"', file.read_text())}
+    assert sorted(found) == list(KINDS)
+
+
+def test_rows_that_are_too_long_for_a_model_are_found_not_fatal(tmp_path, renderer):
+    path = tmp_path / "rows.jsonl"
+    lines = [{"question": f"what is {n}?", "answer": "b" * (300 if n == 2 else 3)} for n in range(4)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    report = check({"train": [read(path)]}, (renderer, Data(), 100))
+    (finding,) = (one for one in report.findings if one.kind == "too_long")
+    assert finding.lines == (f"{path}:3",)
+    assert report.tokens["most"] < 100

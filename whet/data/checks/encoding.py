@@ -1,0 +1,48 @@
+"""Text that was damaged on its way."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from whet.data.findings import Finding, Seen
+
+__all__ = ["Encoding"]
+
+# UTF-8 read as Windows-1252 or Latin-1: the first byte as a letter, the others (80 to bf) as what follows.
+_AFTER = "\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122"
+_TWICE = f"[\u00c2-\u00c5\u00ce-\u00d1][{_AFTER}]"
+_SIGNS = f"\u00e2[\u20ac\u0080][{_AFTER}\u00a6]"
+_DAMAGE = {
+    "a replacement character (U+FFFD), where a letter was lost": re.compile("\ufffd"),
+    "UTF-8 that was read as another encoding": re.compile(f"{_SIGNS}|{_TWICE}"),
+    "control characters": re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]"),
+    "HTML entities": re.compile(r"&(?:[a-z]{2,8}|#\d{2,5}|#x[0-9a-f]{2,5});", re.IGNORECASE),
+}
+_AS_CODE = re.compile(r"```|</?[a-z]+[ >/]", re.IGNORECASE)  # entities belong into HTML
+
+
+class Encoding:
+    """Finds lost letters, letters in a wrong encoding, control characters and entities that were not resolved."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, list[str]] = defaultdict(list)
+
+    def see(self, row: Seen) -> None:
+        """Look at a row."""
+        text = "\n".join(row.texts)
+        for kind, form in _DAMAGE.items():
+            if (kind == "HTML entities" and "&" not in text) or (text.isascii() and kind.startswith(("a rep", "UTF"))):
+                continue
+            if form.search(text) and not (kind == "HTML entities" and _AS_CODE.search(text)):
+                self._lines[kind].append(row.source)
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield a finding for each kind of damage."""
+        for kind, lines in self._lines.items():
+            yield Finding(
+                "encoding",
+                "warning",
+                tuple(lines),
+                f"{len(lines):,} rows hold {kind}: a model would learn to write it",
+                "export the data anew as UTF-8, or repair these rows",
+            )
