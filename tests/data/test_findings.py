@@ -62,7 +62,7 @@ def test_nothing_is_found_where_nothing_is_wrong():
         ("encoding", [row("a &amp; b", "yes", 99)], ("f:99",)),
         ("encoding", [row("a \x07 bell", "yes", 99)], ("f:99",)),
         ("empty", [row("where is it?", "N/A", 99)], ("f:99",)),
-        ("truncated", [row("how so?", "Open the page of your own account, then choose the box for the", 99)], ("f:99",)),
+        ("truncated", [row("how so?", "Open the page of your account, then choose the box beside the", 99)], ("f:99",)),
         ("refusal", [row("who is he?", "As an AI language model, I cannot say that.", 99)], ("f:99",)),
         ("repetition", [row("count!", "and so on and so on. " * 30, 99)], ("f:99",)),
     ],
