@@ -31,6 +31,7 @@ ROOMS = {
     "bitsandbytes": {"models/quantized.py", "train/optim.py"},
     "bm25s": {"engines/fewshot.py"},
     "matplotlib": {"tune/plots.py"},
+    "sklearn": {"data/checks/label_error.py"},
     "typer": {"cli/main.py", "cli/data.py"},
     "pyarrow": {"data/parquet_rows.py"},
 }

@@ -1,14 +1,17 @@
 """What is planted in data is found, with its lines, and nothing is found where nothing is wrong."""
 
 import json
+import random
 import re
 from pathlib import Path
 
 import pytest
+from test_real_data import ROOT
 
 from whet.config.tree import Data
 from whet.data import findings
 from whet.data.check import check
+from whet.data.checks.label_error import suspects
 from whet.data.findings import KINDS, gate, inspect
 from whet.data.read import read
 from whet.errors import GateError, UsageError
@@ -139,3 +142,40 @@ def test_rows_that_are_too_long_for_a_model_are_found_not_fatal(tmp_path, render
     (finding,) = (one for one in report.findings if one.kind == "too_long")
     assert finding.lines == (f"{path}:3",)
     assert report.tokens["most"] < 100
+
+
+def test_a_wrong_label_is_found_where_it_can_be_known():
+    words = {"red": "rose cherry brick poppy", "blue": "sky sea ink cornflower", "green": "grass leaf moss frog"}
+    rows, draw = [], random.Random(0)
+    for n in range(240):
+        label = draw.choice(list(words))
+        text = f"the {draw.choice(words[label].split())} and a {draw.choice(words[label].split())} {n}"
+        rows.append(row(text, label, n, label))
+    for at in (7, 50, 90):
+        wrong = next(label for label in words if label != rows[at].label)
+        rows[at] = row(rows[at].messages[0].content, wrong, at, wrong)
+    found = kinds(inspect({"train": rows}))
+    assert set(found["label_error"].lines) == {"f:7", "f:50", "f:90"}
+
+
+def test_without_the_library_wrong_labels_are_said_not_to_have_been_looked_for(monkeypatch):
+    monkeypatch.setattr("whet.data.checks.label_error.find_spec", lambda name: None)
+    said = []
+    rows = [row(f"text {n} {n * n}", label, n, label) for n in range(60) for label in ("up" if n % 2 else "down",)]
+    inspect({"train": rows}, said.append)
+    assert "scikit-learn" in said[0]
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not (ROOT / "banking77").is_dir(), reason="the real data sets are not beside the checkout")
+def test_most_flipped_labels_are_among_the_tenth_that_is_most_suspect():
+    lines = [json.loads(line) for line in (ROOT / "banking77/train.jsonl").read_text().split("\n") if line]
+    labels = [line["label"] for line in lines]
+    names, draw = sorted(set(labels)), random.Random(0)
+    flipped = set(draw.sample(range(len(labels)), len(labels) // 20))
+    for at in flipped:
+        labels[at] = draw.choice([name for name in names if name != labels[at]])
+    order, likely = suspects([line["text"] for line in lines], labels)
+    assert len(flipped & set(order[: len(order) // 10])) >= 0.9 * len(flipped)
+    named = {at for at in order if likely[at]}
+    assert len(named & flipped) >= 0.6 * len(named) > 0.5 * len(flipped)

@@ -71,9 +71,9 @@ def check(sides: Mapping[str, Sequence[Dataset]], model: tuple[Renderer, Data, i
             parted.setdefault(example.split or side, []).append(example)
     rows = [example for examples in parted.values() for example in examples]
     lengths = [len(row.question) + len(row.answer) for row in (seen("", example) for example in rows)]
-    findings = inspect(parted)
-    tokens: dict[str, float] = {}
     notes = [note for dataset in files for note in dataset.notes]
+    findings = inspect(parted, notes.append)
+    tokens: dict[str, float] = {}
     if model:
         rendered, too_long = _rendered(rows, *model)
         notes += rendered.notes()

@@ -15,8 +15,8 @@ from whet.types import Chat, Example
 
 Severity = Literal["note", "warning", "error"]
 KINDS = (
-    "contradiction", "empty", "encoding", "exact_duplicate", "imbalance", "leak", "near_duplicate", "personal_data",
-    "refusal", "repetition", "secret", "too_long", "truncated",
+    "contradiction", "empty", "encoding", "exact_duplicate", "imbalance", "label_error", "leak", "near_duplicate",
+    "personal_data", "refusal", "repetition", "secret", "too_long", "truncated",
 )  # fmt: skip
 SEVERITIES: tuple[Severity, ...] = ("note", "warning", "error")
 
@@ -57,7 +57,7 @@ class Seen:
 
 
 class Check(Protocol):
-    """Looks at every row once and says what it found."""
+    """Looks at every row once and says what it found; `remark`, if it has one, is what a person should know besides."""
 
     def see(self, row: Seen) -> None:
         """Look at a row."""
@@ -86,8 +86,11 @@ def gate(wanted: str | None) -> Callable[[Sequence[Finding]], None]:
     return judge
 
 
-def inspect(sides: Mapping[str, Sequence[Example]]) -> tuple[Finding, ...]:
-    """Return what all checks find in the rows of some sides (train, test, ...), the gravest and most frequent first."""
+def inspect(sides: Mapping[str, Sequence[Example]], say: Callable[[str], None] = lambda _: None) -> tuple[Finding, ...]:
+    """Return what all checks find in the rows of some sides (train, test, ...), the gravest and most frequent first.
+
+    `say` is told what could not be looked for.
+    """
     checks: list[Check] = [find("data.checks", name)() for name in names("data.checks")]
     for side, examples in sides.items():
         for example in examples:
@@ -95,6 +98,8 @@ def inspect(sides: Mapping[str, Sequence[Example]]) -> tuple[Finding, ...]:
             for check in checks:
                 check.see(row)
     found = [finding for check in checks for finding in check.findings()]
+    for remark in filter(None, (getattr(check, "remark", "") for check in checks)):
+        say(remark)
     return tuple(sorted(found, key=lambda one: (-SEVERITIES.index(one.severity), -len(one.lines), one.kind)))
 
 
