@@ -69,6 +69,19 @@ def test_data_check_compares_files_names_lines_and_keeps_the_gate(tmp_path):
     assert whet("data", "check", "data.limit=3").returncode == 2
 
 
+def test_data_fix_shows_its_plan_and_writes_only_where_told(tmp_path):
+    rows, target = tmp_path / "rows.jsonl", tmp_path / "clean.jsonl"
+    rows.write_text('{"question": "who is jo@example.org?", "answer": "Jo"}\n{"question": "why?", "answer": "n/a"}\n')
+    asked = ["data", "fix", rows, "--redact", "--drop", "empty"]
+    planned = whet(*asked)
+    assert planned.stdout.splitlines()[-1] == "1 rows are left"
+    assert not target.exists()
+    assert whet(*asked, "--out", target).returncode == 0
+    assert target.read_text() == '{"question": "who is [EMAIL_1]?", "answer": "Jo"}\n'
+    assert whet(*asked, "--out", target).returncode == 2
+    assert whet("data", "fix", rows).returncode == 2
+
+
 def test_data_show_marks_what_trains(tiny, tmp_path):
     rows = write_rows(tmp_path / "rows.jsonl")
     done = whet("data", "show", rows, "--row", "2", "--base", tiny, env={**os.environ, "FORCE_COLOR": "1"})

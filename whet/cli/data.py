@@ -115,6 +115,36 @@ def show(
 
 
 @app.command()
+def fix(
+    file: File,
+    overrides: Overrides = None,
+    output: Annotated[Path | None, typer.Option("--out", help="Write the repaired rows here (.jsonl).")] = None,
+    drop: Annotated[str, typer.Option("--drop", help="Kinds of findings whose rows are left out, with commas.")] = "",
+    redact: Annotated[bool, typer.Option("--redact", help="Put placeholders for personal data and secrets.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Put damaged text right.")] = False,
+    trim: Annotated[bool, typer.Option("--trim", help="Remove white space around texts.")] = False,
+    most_per_label: Annotated[int | None, typer.Option("--most-per-label", min=1, help="Keep at most so many.")] = None,
+) -> None:
+    """Repair a data file as asked: prints the plan; with --out also does it. Nothing is overwritten."""
+    from whet.config.load import load
+    from whet.data.fix import Wanted, plan, write
+    from whet.errors import UsageError
+
+    kinds = tuple(kind.strip() for kind in drop.split(",") if kind.strip())
+    wanted = Wanted(kinds, redact, repair, trim, most_per_label)
+    if wanted == Wanted():
+        raise UsageError("say what to repair: --drop KINDS, --redact, --repair, --trim or --most-per-label N")
+    made = plan(file, load(None, overrides or []).data, wanted)
+    for sentence in made.sentences():
+        out(sentence)
+    if output is None:
+        Shown().say("this is the plan; add --out FILE.jsonl to carry it out")
+        return
+    record = write(made, output)
+    Shown().say(f"written to {output}; every change is in {record}")
+
+
+@app.command()
 def shapes() -> None:
     """List the row shapes that are recognised."""
     from whet.plugins import names

@@ -49,7 +49,7 @@ class Secrets:
     def see(self, row: Seen) -> None:
         """Look at a row."""
         for text in row.texts:
-            for kind in secrets(text):
+            for kind, _, _ in secrets(text):
                 self._lines[kind][row.source] += 1
 
     def findings(self) -> Iterator[Finding]:
@@ -64,21 +64,21 @@ class Secrets:
             )
 
 
-def secrets(text: str) -> Iterator[str]:
-    """Yield the kind of each secret in a text."""
+def secrets(text: str) -> Iterator[tuple[str, int, int]]:
+    """Yield (kind, begin, end) of each secret in a text."""
     spans = []
     for kind, words, form in _FORMS:
         if any(word in text for word in words):
             for found in form.finditer(text):
                 spans.append(found.span())
-                yield kind
+                yield kind, *found.span()
     if not any(word in text.lower() for word in _CALLED):
         return
     for found in _NAMED.finditer(text):
         begin, end = found.span("value")
         value = found["value"]
         if not any(begin < last and first < end for first, last in spans) and _drawn(value):
-            yield "password or key"
+            yield "password or key", begin, end
 
 
 def _drawn(value: str) -> bool:
