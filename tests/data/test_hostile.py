@@ -1,6 +1,9 @@
 """Inputs made to break readers. Each is refused in words, with file and line, and quickly."""
 
+import bz2
 import gzip
+import io
+import lzma
 import pickle
 import time
 import zipfile
@@ -40,6 +43,19 @@ def parquet(table: pa.Table, **how) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, **how)
     return sink.getvalue().to_pybytes()
+
+
+def zipped(*files: tuple[str, bytes]) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return sink.getvalue()
+
+
+def flipped(content: bytes) -> bytes:
+    place = len(content) // 2
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
 WELL = parquet(pa.table({"question": ["q"] * 3, "answer": ["a"] * 3}))
@@ -111,7 +127,21 @@ HOSTILE = {  # what it is: (file name, bytes, line, words of the message)
     "JSON with an unquoted key": ("a.json", b"{a: 1}", 1, "not valid JSON"),
     "JSON error on a late line": ("a.json", b'[{"text": "x"},\n\n\n{"text": oops}]', 4, "not valid JSON"),
     "gzip": ("a.jsonl", gzip.compress(GOOD), 0, "gzip"),
-    "gzip by name": ("a.jsonl.gz", gzip.compress(GOOD), 0, "unpack"),
+    "gzip by name only": ("a.jsonl.gz", GOOD, 0, "cannot be unpacked"),
+    "gzip cut off": ("a.jsonl.gz", gzip.compress(GOOD * 999)[:40], 0, "cannot be unpacked"),
+    "gzip with a flipped bit": ("a.jsonl.gz", flipped(gzip.compress(GOOD * 9)), 0, "cannot be unpacked"),
+    "gzip bomb": ("a.jsonl.gz", gzip.compress(b" " * 50_000_000), 0, "200 times"),
+    "gzip in gzip": ("a.jsonl.gz.gz", gzip.compress(gzip.compress(GOOD)), 0, "packed itself"),
+    "bzip2 bomb": ("a.txt.bz2", bz2.compress(b"\n" * 50_000_000), 0, "200 times"),
+    "xz cut off": ("a.csv.xz", lzma.compress(b"text\nx\n" * 99)[:-20], 0, "cannot be unpacked"),
+    "zstandard by name only": ("a.jsonl.zst", GOOD, 0, "cannot be unpacked"),
+    "zip of two files": ("a.zip", zipped(("a.jsonl", GOOD), ("b.jsonl", GOOD)), 0, "holds 2 files"),
+    "zip of nothing": ("a.zip", zipped(), 0, "holds 0 files"),
+    "zip bomb": ("a.zip", zipped(("a.jsonl", b"\n" * 50_000_000)), 0, "200 times"),
+    "zip by name only": ("a.zip", GOOD, 0, "cannot be unpacked"),
+    "zip of a pickle": ("a.zip", zipped(("a.pkl", pickle.dumps([1]))), 0, "run code"),
+    "zip of a Parquet file": ("a.zip", zipped(("a.parquet", b"PAR1")), 0, "packed itself"),
+    "tar": ("a.tar", b"rest", 0, "unpack"),
     "zip": ("a.jsonl", b"PK\x03\x04rest", 0, "zip"),
     "spreadsheet": ("a.xlsx", b"PK\x03\x04rest", 0, "CSV"),
     "pickle by name": ("a.pkl", pickle.dumps([1]), 0, "run code"),
@@ -271,6 +301,13 @@ def test_every_problem_of_a_file_is_reported_in_the_order_of_its_lines(tmp_path)
 
 
 ACCEPTED = {  # what it is: (file name, bytes, the answers read)
+    "gzip": ("a.jsonl.gz", gzip.compress(GOOD * 2), ["a", "a"]),
+    "gzip of two parts": ("a.jsonl.gz", gzip.compress(GOOD) + gzip.compress(GOOD), ["a", "a"]),
+    "bzip2": ("a.csv.bz2", bz2.compress(b"question,answer\nq,a\n"), ["a"]),
+    "xz": ("a.json.xz", lzma.compress(b"[" + GOOD + b"]"), ["a"]),
+    "zstandard": ("a.jsonl.zst", pa.compress(GOOD, codec="zstd", asbytes=True), ["a"]),
+    "zip of one file with a name that leads elsewhere": ("a.zip", zipped(("../../x.jsonl", GOOD)), ["a"]),
+    "zip as a Mac makes it": ("a.zip", zipped(("a.jsonl", GOOD), ("__MACOSX/._a.jsonl", b"?")), ["a"]),
     "byte-order mark": ("a.jsonl", b"\xef\xbb\xbf" + GOOD, ["a"]),
     "byte-order mark in CSV": ("a.csv", b"\xef\xbb\xbfquestion,answer\nq,a\n", ["a"]),
     "byte-order mark in JSON": ("a.json", b'\xef\xbb\xbf[{"question": "q", "answer": "a"}]', ["a"]),

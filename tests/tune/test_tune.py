@@ -215,9 +215,10 @@ def test_full_weights_tune_labels_from_csv(tiny, tmp_path):
 @pytest.mark.parametrize("kind", ["questions", "text"])
 def test_choosing_where_there_are_no_labels_is_told_before_training(tiny, rows, tmp_path, kind):
     out, text = tmp_path / "run", tmp_path / "text.txt"
-    text.write_text("\n\n".join(f"line {n} of the song" for n in range(60)))
+    text.write_text("\n\n".join(f"line {n} of the song " * 20 for n in range(60)))
     data = rows if kind == "questions" else text
-    done = whet("tune", data, "--base", tiny, "--out", out, "eval.choose=true", check=False)
+    given = ("eval.choose=true", "data.overlong=split")
+    done = whet("tune", data, "--base", tiny, "--out", out, *given, check=False)
     assert done.returncode == 2
     assert "eval.choose" in done.stderr
     assert not (out / "ckpt").exists()

@@ -8,10 +8,11 @@ from whet.data.json_rows import json_lines, json_rows
 from whet.data.parquet_rows import parquet_rows
 from whet.data.scan import Findings, Line, beginning, lines, not_text
 from whet.data.table_rows import csv_rows, tsv_rows
+from whet.data.unpack import inner, weigh
 
 PIECE_CHARACTERS = 2000
 PICKLES = {".pkl", ".pickle", ".npy", ".npz", ".pt", ".pth", ".bin", ".joblib", ".ckpt"}
-PACKED = {".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".7z", ".rar"}
+PACKED = {".tar", ".tgz", ".tbz2", ".txz", ".7z", ".rar", ".lz4", ".z"}
 SHEETS = {".xlsx", ".xls", ".ods", ".numbers"}
 
 Reader = Callable[[Path, Findings, list[str]], Iterator[Line]]
@@ -23,7 +24,11 @@ def rows_of(path: Path, found: Findings, notes: list[str]) -> Iterator[Line]:
     Raises:
         Unreadable: the rest of the file cannot be read; why is among the findings.
     """
-    suffix = path.suffix.lower()
+    name = inner(path)
+    if name != path:
+        weigh(path)
+        notes.append(f"unpacked as it was read ({path.suffix.lower()})")
+    suffix = name.suffix.lower()
     if suffix in PICKLES:
         why = "files of this kind can run code when they are opened, so they are never read"
         raise found.stop(0, f"{why}; save the rows as .jsonl, .csv or .parquet")
@@ -31,13 +36,13 @@ def rows_of(path: Path, found: Findings, notes: list[str]) -> Iterator[Line]:
         raise found.stop(0, "is compressed; unpack it first and name the file inside")
     if suffix in SHEETS:
         raise found.stop(0, "is a spreadsheet; save it as CSV (UTF-8) and name that file")
-    reader = READERS.get(suffix) or _sniffed(path, notes)
+    reader = READERS.get(suffix) or _sniffed(path, suffix, notes)
     if reader is not parquet_rows and (why_not := not_text(path)):
         raise found.stop(0, why_not)
     yield from reader(path, found, notes)
 
 
-def _sniffed(path: Path, notes: list[str]) -> Reader:
+def _sniffed(path: Path, suffix: str, notes: list[str]) -> Reader:
     first, second = [*beginning(path), "", ""][:2]
     reader: Reader
     if first.startswith("PAR1"):
@@ -50,7 +55,7 @@ def _sniffed(path: Path, notes: list[str]) -> Reader:
         name, reader = "CSV", csv_rows
     else:
         name, reader = "plain text", text_rows
-    ending = f"the file's ending {path.suffix}" if path.suffix else "a file without an ending"
+    ending = f"the file's ending {suffix}" if suffix else "a file without an ending"
     notes.append(f"{ending} says nothing about its format; its beginning looks like {name}")
     return reader
 

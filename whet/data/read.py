@@ -10,6 +10,7 @@ from whet.config.tree import Data
 from whet.data.formats import rows_of
 from whet.data.scan import Findings, Line, Unreadable, printable, refusal
 from whet.data.shapes import Reading, Row, Shape, Table, Unusable, kind
+from whet.data.unpack import Unpackable
 from whet.errors import DataError, Problem
 from whet.plugins import find, names
 from whet.types import Chat, Dataset, Example, Message, SplitName
@@ -73,6 +74,8 @@ def _rows(path: Path, found: Findings, notes: list[str]) -> list[Line]:
         rows.extend(rows_of(path, found, notes))
     except Unreadable:
         pass
+    except Unpackable as error:
+        found.problems.append(Problem(found.path, 0, str(error)))
     except OSError as error:
         found.problems.append(Problem(found.path, 0, f"reading failed: {error.strerror or error}; try again"))
     return rows

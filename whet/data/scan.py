@@ -5,6 +5,7 @@ r"""What is let through before any parser sees a file, and where everything else
 | missing file, folder, no permission, name with control characters | refused, file as a whole |
 | pipe, socket, device | refused without being opened |
 | empty file | refused, file as a whole |
+| gzip, bzip2, xz, zstandard, zip of one file, by ending | unpacked as it is read, up to 200 times its size |
 | gzip, zip, pickle, ... in a file that should be text | refused by its first bytes |
 | UTF-8 byte-order mark | accepted and removed |
 | UTF-16 or UTF-32 byte-order mark | refused: convert to UTF-8 |
@@ -29,8 +30,9 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
+from whet.data.unpack import opened
 from whet.errors import Problem
 
 MAX_LINE_BYTES = 16 * 2**20
@@ -57,11 +59,11 @@ _UNICODE_MARKS = (
 )
 _PICKLE = "it is a pickle or an array of objects, which can run code when opened, so it is never read"
 _NOT_TEXT = (
-    (b"\x1f\x8b", "it is compressed with gzip; unpack it first"),
+    (b"\x1f\x8b", "it is compressed with gzip; name it .gz or unpack it"),
     (b"PK\x03\x04", "it is a zip archive (or a spreadsheet, or a model file); unpack it, or save it as CSV"),
-    (b"BZh", "it is compressed with bzip2; unpack it first"),
-    (b"\xfd7zXZ\0", "it is compressed with xz; unpack it first"),
-    (b"\x28\xb5\x2f\xfd", "it is compressed with zstandard; unpack it first"),
+    (b"BZh", "it is compressed with bzip2; name it .bz2 or unpack it"),
+    (b"\xfd7zXZ\0", "it is compressed with xz; name it .xz or unpack it"),
+    (b"\x28\xb5\x2f\xfd", "it is compressed with zstandard; name it .zst or unpack it"),
     (b"\x93NUMPY", f"{_PICKLE}; save the rows as .jsonl"),
     *((bytes([0x80, version]), f"{_PICKLE}; save the rows as .jsonl") for version in range(2, 6)),
     (b"SQLite format 3\0", "it is an SQLite database; export the table as CSV"),
@@ -137,7 +139,7 @@ def refusal(path: Path) -> str | None:
 
 def not_text(path: Path) -> str | None:
     """Return why a file that opens cannot be text, judged by its first bytes, or None."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         head = file.read(16)
     for mark, name in _UNICODE_MARKS:
         if head.startswith(mark):
@@ -147,7 +149,7 @@ def not_text(path: Path) -> str | None:
 
 def beginning(path: Path) -> list[str]:
     """Return the lines of a file's first megabyte that are not blank, without judging them."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         text = file.read(CHUNK_BYTES).decode("utf-8-sig", "replace")
     return [line.strip(" \r") for line in re.split(r"[\r\n]+", text) if line.strip()]
 
@@ -157,7 +159,7 @@ def lines(path: Path, found: Findings) -> Iterator[tuple[int, str]]:
 
     Memory stays within a few times MAX_LINE_BYTES whatever the file holds.
     """
-    with path.open("rb") as file:
+    with opened(path) as file:
         for number, raw in enumerate(_raw_lines(file), 1):
             if raw is None:
                 found.add(number, f"the line is over {MAX_LINE_BYTES // 2**20} MiB; split the row or remove it")
@@ -182,7 +184,7 @@ def pieces(path: Path, found: Findings) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     ends = io.IncrementalNewlineDecoder(None, translate=True)
     line, column = 1, 1  # of the next byte
-    with path.open("rb") as file:
+    with opened(path) as file:
         final = False
         while not final:
             chunk = file.read(CHUNK_BYTES)
@@ -240,10 +242,11 @@ def parse(text: str) -> Any:
     return value
 
 
-def _raw_lines(file: io.BufferedReader) -> Iterator[bytearray | None]:
+def _raw_lines(file: BinaryIO) -> Iterator[bytearray | None]:
     """Yield each line without its end, or None for one that is too long."""
     rest = bytearray()
-    while chunk := file.read(CHUNK_BYTES):
+    chunk = file.read(CHUNK_BYTES)
+    while chunk:
         ends = b"\n" in chunk or b"\r" in chunk or rest.endswith(b"\r")
         rest += chunk
         if ends:
@@ -253,22 +256,24 @@ def _raw_lines(file: io.BufferedReader) -> Iterator[bytearray | None]:
                 yield line if len(line := part.rstrip(b"\r\n")) <= MAX_LINE_BYTES else None
         if len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\r"):
             yield None
-            _skip_line(file)
             rest = bytearray()
+            chunk = _past_line(file) or file.read(CHUNK_BYTES)
+        else:
+            chunk = file.read(CHUNK_BYTES)
     if rest:
         yield line if len(line := rest.rstrip(b"\r\n")) <= MAX_LINE_BYTES else None
 
 
-def _skip_line(file: io.BufferedReader) -> None:
-    """Move to the start of the next line."""
+def _past_line(file: BinaryIO) -> bytes:
+    """Read to the end of the line, never back as the file may be unpacked on the way; return what was read beyond."""
     chunk = bytearray(CHUNK_BYTES)  # one buffer for all of it: a gigabyte passes in well under a second
-    while size := file.readinto(chunk):
+    while size := file.readinto(chunk):  # type: ignore[attr-defined]
         ends = [place for place in (chunk.find(b"\n", 0, size), chunk.find(b"\r", 0, size)) if place >= 0]
         if ends:
-            end = file.tell() - size + min(ends)
-            file.seek(end)
-            file.seek(end + (2 if file.read(2) == b"\r\n" else 1))
-            return
+            end = min(ends)
+            beyond = bytes(chunk[end + 1 : size]) or file.read(CHUNK_BYTES)
+            return beyond.removeprefix(b"\n") if chunk[end] == ord(b"\r") else beyond
+    return b""
 
 
 def _moved(line: int, column: int, text: str) -> tuple[int, int]:

@@ -1,0 +1,126 @@
+"""Compressed files, unpacked as they are read; what they claim about their size is not trusted."""
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+KINDS = (".gz", ".bz2", ".xz", ".zst", ".zip")
+MAX_RATIO = 200  # text does not shrink more; what does is made to fill a disk
+FREE_BYTES = 2**24  # and a small file may
+BUFFER_BYTES = 2**20
+
+
+class Unpackable(OSError):
+    """A compressed file that cannot be read, with the way out."""
+
+
+class _Guarded(io.RawIOBase):
+    """What comes out of a compressed file, as long as it bears some proportion to what went in."""
+
+    def __init__(self, stream: Any, size: int) -> None:
+        self._stream, self._left = stream, max(FREE_BYTES, MAX_RATIO * size)
+
+    def readable(self) -> bool:
+        """See io.RawIOBase."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """See io.RawIOBase.
+
+        Raises:
+            Unpackable: the file is damaged or locked, or unpacks to far more than text does.
+        """
+        try:
+            data = self._stream.read(len(buffer))
+        except (
+            zlib.error,
+            lzma.LZMAError,
+            EOFError,
+            OSError,
+            RuntimeError,
+            zipfile.BadZipFile,
+            pa.ArrowException,
+        ) as bad:
+            raise Unpackable(f"cannot be unpacked ({bad}); pack it again without a password") from None
+        self._left -= len(data)
+        if self._left < 0:
+            what = f"unpacks to more than {MAX_RATIO} times its size, which no text does"
+            raise Unpackable(f"{what}; unpack it yourself if you trust it")
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """See io.RawIOBase."""
+        if not self.closed:
+            self._stream.close()
+        super().close()
+
+
+def inner(path: Path) -> Path:
+    """Return the name of what is in a file: without the ending of its compression, if it has one.
+
+    Raises:
+        Unpackable: an archive with several files in it, or something packed twice.
+    """
+    if path.suffix.lower() not in KINDS:
+        return path
+    within = Path(_member(path).filename) if path.suffix.lower() == ".zip" else path.with_suffix("")
+    if within.suffix.lower() in (*KINDS, ".parquet", ".tar"):
+        raise Unpackable(f"holds {within.name!r}, which is packed itself; unpack it once")
+    return within
+
+
+def opened(path: Path) -> BinaryIO:
+    """Return a file for reading, unpacked where its ending says that it is compressed.
+
+    Raises:
+        Unpackable: see `inner`. What is damaged is found as it is read.
+    """
+    kind = path.suffix.lower()
+    if kind not in KINDS:
+        return path.open("rb")
+    stream: Any
+    if kind == ".zip":
+        try:
+            with zipfile.ZipFile(path) as archive:  # the file stays open until its member is closed
+                stream = archive.open(_member(path))
+        except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+            raise Unpackable(f"cannot be unpacked ({error}); pack it again without a password") from None
+    elif kind == ".zst":
+        stream = pa.input_stream(str(path), compression="zstd")
+    else:
+        openers: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+        stream = openers[kind](path)
+    return io.BufferedReader(_Guarded(stream, path.stat().st_size), BUFFER_BYTES)
+
+
+def weigh(path: Path) -> None:
+    """Unpack a compressed file to nowhere, so that what is wrong with it is said before any of it is looked at.
+
+    Raises:
+        Unpackable: it is damaged, or unpacks to far more than text does.
+    """
+    if path.suffix.lower() in KINDS:
+        with opened(path) as file:
+            while file.read(BUFFER_BYTES):
+                pass
+
+
+def _member(path: Path) -> zipfile.ZipInfo:
+    """Return the one file in an archive; nothing is ever written to where it says."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX")]
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise Unpackable(f"cannot be unpacked ({error}); pack it again") from None
+    if len(files) != 1:
+        names = ", ".join(repr(one.filename[:60]) for one in files[:3])
+        raise Unpackable(f"holds {len(files)} files ({names} ...); take out the one with the rows and name that")
+    return files[0]
