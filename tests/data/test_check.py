@@ -7,7 +7,7 @@ import pytest
 from whet.config.tree import Data
 from whet.data.check import check
 from whet.data.prompts import read_prompts
-from whet.data.read import read
+from whet.data.read import Stream
 from whet.errors import DataError
 
 
@@ -15,7 +15,7 @@ def test_duplicates_and_contradictions_are_counted(tmp_path):
     rows = [("q one", "a"), ("q one", "a"), ("q one", "b"), ("something else entirely", "c")]
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps({"question": q, "answer": a}) + "\n" for q, a in rows))
-    report = check({"train": [read(path)]})
+    report = check({"train": [Stream(path)]})
     assert (report.rows, report.splits) == (4, {"train": 4})
     found = {finding.kind: finding.lines for finding in report.findings}
     assert found["exact_duplicate"] == (f"{path}:2", f"{path}:1")
@@ -28,15 +28,14 @@ def test_duplicates_and_contradictions_are_counted(tmp_path):
 def test_what_rendering_had_to_do_is_told(tmp_path, renderer):
     path = tmp_path / "rows.jsonl"
     path.write_text('{"question": "a", "answer": "b"}\n' + json.dumps({"question": "a" * 300, "answer": "b"}) + "\n")
-    dataset = read(path)
-    report = check({"train": [dataset]}, (renderer, Data(overlong="drop"), 100))
+    report = check({"train": [Stream(path)]}, (renderer, Data(overlong="drop"), 100))
     assert "1 rows were dropped because they are longer than data.max_tokens" in report.sentences()
 
 
 def test_labels_are_counted(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("text,label\nfine,good\nbad,poor\ngreat,good\n")
-    assert check({"train": [read(path)]}).labels == {"good": 2, "poor": 1}
+    assert check({"train": [Stream(path)]}).labels == {"good": 2, "poor": 1}
 
 
 def test_prompts_are_rows_or_lines(tmp_path):

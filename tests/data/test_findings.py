@@ -13,7 +13,7 @@ from whet.data import findings
 from whet.data.check import check
 from whet.data.checks.label_error import suspects
 from whet.data.findings import KINDS, gate, inspect
-from whet.data.read import read
+from whet.data.read import Stream
 from whet.errors import GateError, UsageError
 from whet.types import Chat, Message, Text
 
@@ -130,7 +130,7 @@ def test_a_gate_lets_pass_what_it_was_told_to():
 def test_every_kind_that_is_found_is_known_to_the_gate():
     source = Path(findings.__file__).parent
     files = [*source.glob("checks/*.py"), source / "check.py"]
-    found = {kind for file in files for kind in re.findall(r'Finding\(\s*"(\w+)"', file.read_text())}
+    found = {kind for file in files for kind in re.findall(r'(?:Finding|Found)\(\s*"(\w+)"', file.read_text())}
     assert sorted(found) == list(KINDS)
 
 
@@ -138,7 +138,7 @@ def test_rows_that_are_too_long_for_a_model_are_found_not_fatal(tmp_path, render
     path = tmp_path / "rows.jsonl"
     lines = [{"question": f"what is {n}?", "answer": "b" * (300 if n == 2 else 3)} for n in range(4)]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    report = check({"train": [read(path)]}, (renderer, Data(), 100))
+    report = check({"train": [Stream(path)]}, (renderer, Data(), 100))
     (finding,) = (one for one in report.findings if one.kind == "too_long")
     assert finding.lines == (f"{path}:3",)
     assert report.tokens["most"] < 100

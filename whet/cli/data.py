@@ -1,6 +1,7 @@
 """`whet data`: look at data before training on it. Never loads torch."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -30,26 +31,20 @@ def check(
     from whet.data.check import check as look
     from whet.data.findings import gate
     from whet.data.preflight import longest_row
-    from whet.data.read import read
+    from whet.data.read import Stream
     from whet.errors import DataError
 
     files, overrides = _sides(paths)
     wanted = gate(fail_on)
     config = load(None, overrides)
-    problems, read_files = [], {side: [] for side in files}  # type: ignore[var-annotated]
+    streams = {side: [Stream(path, config.data) for path in named] for side, named in files.items()}
     try:
-        for side, path in ((side, path) for side, named in files.items() for path in named):
-            try:
-                read_files[side].append(read(path, config.data))
-            except DataError as error:
-                problems += error.problems
-        if problems:
-            raise DataError(problems)
         model = None
         if base:
             renderer, context = _renderer(base)
             model = (renderer, config.data, longest_row(config.data, context))
-        report = look(read_files, model)
+        with Shown() as show:
+            report = look(streams, model, processes=os.cpu_count() or 1, show=show)
     except DataError as error:
         if as_json:
             found = [{"path": p.path, "line": p.line, "what": p.what} for p in error.problems]

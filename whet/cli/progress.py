@@ -64,7 +64,7 @@ class Shown:
         if self._live:
             if self._task is not None:
                 self._bar.remove_task(self._task)
-            self._task = self._bar.add_task(task, total=total, note="")
+            self._task = self._bar.add_task(task, total=total or None, note="")
 
     def skip(self, amount: float) -> None:
         """Report units that were done before the task began."""
@@ -80,8 +80,11 @@ class Shown:
             self._bar.update(self._task, advance=amount, note=escape(note))
             return
         now = time.monotonic()
-        if now - self._last > EVERY_S or self._done >= self._total:
+        if now - self._last > EVERY_S or self._done >= self._total > 0:
             self._last = now
+            if not self._total:
+                self.say(f"{self._name}: {self._done:g}{' | ' if note else ''}{note}")
+                return
             new = self._done - self._skipped
             left = (now - self._begun) / max(new, 1e-9) * (self._total - self._done)
             # The first replies tell nothing of the pace: much was read before them.

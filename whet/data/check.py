@@ -1,16 +1,27 @@
 """What a person should know about data before training on it."""
 
+from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
+from multiprocessing import get_context
 from statistics import median
 from typing import Any
 
 from whet.config.tree import Data
-from whet.data.findings import Finding, inspect, seen
-from whet.data.preflight import Rendered, render_all
+from whet.data.findings import Finding, Found, Inspection, Seen
+from whet.data.preflight import Rendered, render_some
+from whet.data.read import Stream
 from whet.data.render import Renderer
-from whet.types import Chat, Dataset, Example
+from whet.errors import DataError, Problem
+from whet.plugins import names
+from whet.types import Chat, Example, Progress
+
+AT_ONCE = 1000
+LARGE = 10 * 2**20  # bytes of data from which progress is shown and a second process pays
+APART = ("contradiction", "duplicate", "label_error", "leak")  # what keeps rows to compare them
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,64 +66,163 @@ class DataReport:
         return [*said, *(finding.sentence() for finding in self.findings)]
 
 
-def check(sides: Mapping[str, Sequence[Dataset]], model: tuple[Renderer, Data, int] | None = None) -> DataReport:
-    """Return what can be said of the rows of each side (`train`, `test`, ...; one data set for each file).
+def check(
+    sides: Mapping[str, Sequence[Stream]],
+    model: tuple[Renderer, Data, int] | None = None,
+    *,
+    processes: int = 1,
+    show: Progress | None = None,
+) -> DataReport:
+    """Return what can be said of the rows of each side (`train`, `test`, ...; one stream for each file).
 
     A row that names its own side belongs to that. With a model's renderer, the settings and the longest row that it
-    takes, rows are measured in tokens too.
+    takes, rows are measured in tokens too. Every row is looked at once and kept nowhere. With a second process, large
+    files are read twice, there by the checks that compare rows (a program that asks for it needs a main module that can
+    be imported).
 
     Raises:
-        DataError: rows that the model's template refuses or that could not train.
+        DataError: rows that cannot be read, that the model's template refuses or that could not train; all of them.
     """
-    files = [dataset for datasets in sides.values() for dataset in datasets]
-    parted: dict[str, list[Example]] = {}
-    for side, datasets in sides.items():
-        for example in (example for dataset in datasets for example in dataset.examples):
-            parted.setdefault(example.split or side, []).append(example)
-    rows = [example for examples in parted.values() for example in examples]
-    lengths = [len(row.question) + len(row.answer) for row in (seen("", example) for example in rows)]
-    notes = [note for dataset in files for note in dataset.notes]
-    findings = inspect(parted, notes.append)
-    tokens: dict[str, float] = {}
-    if model:
-        rendered, too_long = _rendered(rows, *model)
-        notes += rendered.notes()
-        findings = (*too_long, *findings)
-        tokens = _token_spread(rendered)
+    files = [(side, stream) for side, streams in sides.items() for stream in streams]
+    size = sum(stream.size for _, stream in files)
+    apart = processes > 1 and size > LARGE
+    inspection = Inspection(sorted({*names("data.checks")} - {*APART}) if apart else None)
+    look = _Look(inspection, _Ruler(*model) if model else None, show)
+    with ProcessPoolExecutor(1, get_context("spawn")) if apart else nullcontext() as pool:
+        compared = pool.submit(_compared, files) if pool else None
+        problems = look.at(files)
+        if problems:
+            raise DataError(problems)
+        found, remarks = inspection.found()
+        if compared:
+            more, others = compared.result()
+            found, remarks = found + more, remarks + others
+    findings = inspection.findings(found)
+    notes = [*(note for _, stream in files for note in stream.notes), *remarks]
+    counts, lengths, ruler = look.counts, look.lengths, look.ruler
+    if ruler:
+        notes += ruler.rendered.notes()
+        findings = (*ruler.findings(), *findings)
     return DataReport(
-        tuple(path for dataset in files for path in dataset.digests),
-        files[0].shape,
-        len(rows),
-        {side: len(examples) for side, examples in parted.items()},
+        tuple(str(stream.path) for _, stream in files),
+        files[0][1].shape,
+        len(lengths),
+        dict(counts.sides),
         tuple(dict.fromkeys(notes)),
-        dict(Counter(row.label for row in rows if isinstance(row, Chat) and row.label)),
-        dict(Counter(str(sum(m.role == "assistant" for m in row.messages)) for row in rows if isinstance(row, Chat))),
+        dict(counts.labels),
+        dict(counts.turns),
         _spread(lengths),
         findings,
-        tokens,
+        ruler.spread() if ruler else {},
     )
 
 
-def _rendered(
-    rows: Sequence[Example], renderer: Renderer, data: Data, longest: int
-) -> tuple[Rendered, tuple[Finding, ...]]:
-    """Return the rows as tokens, and those that are too long where the settings do not say what to do with them."""
-    if data.overlong != "error":
-        return render_all(rows, renderer, data, longest), ()
-    rendered = render_all(rows, renderer, data.model_copy(update={"overlong": "drop"}), longest)
-    kept = {row.source for row in rendered.rows}
-    lines = tuple(row.source for row in rows if row.source not in kept)
-    if not lines:
-        return rendered, ()
-    why = f"{len(lines):,} rows have more than {longest:,} tokens, which this model does not take"
-    remedy = "shorten them, or set data.overlong to drop, truncate_left or split"
-    return replace(rendered, dropped=0), (Finding("too_long", "error", lines, why, remedy),)
+def _compared(files: Sequence[tuple[str, Stream]]) -> tuple[list[Found], list[str]]:
+    """Return what the checks that compare rows find in the rows that can be read."""
+    inspection = Inspection(APART)
+    for side, stream in files:
+        with suppress(DataError):  # said by who reads the same file beside
+            for example in stream:
+                inspection.see(side, example)
+    return inspection.found()
+
+
+class _Look:
+    """Shows every row to who counts, measures and checks."""
+
+    def __init__(self, inspection: Inspection, ruler: "_Ruler | None", show: Progress | None) -> None:
+        self._inspection, self._show, self.ruler = inspection, show, ruler
+        self.counts, self.lengths = _Counts(), array("L")
+
+    def at(self, files: Sequence[tuple[str, Stream]]) -> list[Problem]:
+        problems: list[Problem] = []
+        for side, stream in files:
+            show = self._show if stream.size > LARGE else None
+            if show:
+                show.begin(f"looking at {stream.path}", stream.lines())
+            try:
+                for place, example in enumerate(stream, 1):
+                    self._see(side, example)
+                    if show and place % AT_ONCE == 0:
+                        show.advance(AT_ONCE)
+            except DataError as error:
+                problems += error.problems
+        return problems + (self.ruler.finish() if self.ruler else [])
+
+    def _see(self, side: str, example: Example) -> None:
+        row = self._inspection.see(side, example)
+        self.lengths.append(len(row.question) + len(row.answer))
+        self.counts.add(row)
+        if self.ruler:
+            self.ruler.measure(example)
+
+
+class _Counts:
+    """How many rows go where, bear which label and have how many answers."""
+
+    def __init__(self) -> None:
+        self.sides, self.labels, self.turns = Counter[str](), Counter[str](), Counter[str]()
+
+    def add(self, row: Seen) -> None:
+        self.sides[row.side] += 1
+        if isinstance(row.example, Chat):
+            self.turns[str(sum(message.role == "assistant" for message in row.example.messages))] += 1
+            if row.example.label:
+                self.labels[row.example.label] += 1
+
+
+class _Ruler:
+    """Measures rows in a model's tokens, some at a time; those that are too long where nobody says what to do."""
+
+    def __init__(self, renderer: Renderer, data: Data, longest: int) -> None:
+        self._renderer, self._longest = renderer, longest
+        self._strict = data.overlong == "error"
+        self._data = data.model_copy(update={"overlong": "drop"}) if self._strict else data
+        self._waiting: list[Example] = []
+        self._lengths, self._trained = array("L"), 0
+        self._too_long: list[str] = []
+        self._problems: list[Problem] = []
+        self.rendered = Rendered(())
+
+    def measure(self, example: Example) -> None:
+        self._waiting.append(example)
+        if len(self._waiting) >= AT_ONCE:
+            self._flush()
+
+    def finish(self) -> list[Problem]:
+        self._flush()
+        if not self._lengths and not self._problems and not self._too_long:
+            self._problems.append(Problem("data", 0, "no row is left to train on; all of them were too long"))
+        return self._problems
+
+    def findings(self) -> tuple[Finding, ...]:
+        if not self._too_long:
+            return ()
+        why = f"{len(self._too_long):,} rows have more than {self._longest:,} tokens, which this model does not take"
+        remedy = "shorten them, or set data.overlong to drop, truncate_left or split"
+        return (Finding("too_long", "error", tuple(self._too_long), why, remedy),)
+
+    def spread(self) -> dict[str, float]:
+        return {**_spread(self._lengths), "all": sum(self._lengths), "trained": self._trained} if self._lengths else {}
+
+    def _flush(self) -> None:
+        rendered, problems = render_some(self._waiting, self._renderer, self._data, self._longest)
+        self._problems += problems
+        self._lengths.extend(len(row.ids) for row in rendered.rows)
+        self._trained += rendered.trained
+        if self._strict and rendered.dropped:
+            kept = {row.source for row in rendered.rows}
+            self._too_long += [row.source for row in self._waiting if row.source not in kept]
+        so_far = self.rendered
+        self.rendered = Rendered(
+            (),
+            0 if self._strict else so_far.dropped + rendered.dropped,
+            so_far.truncated + rendered.truncated,
+            so_far.split + rendered.split,
+            so_far.quoted + rendered.quoted,
+        )
+        self._waiting = []
 
 
 def _spread(values: Sequence[int]) -> dict[str, float]:
     return {"least": min(values), "median": median(values), "most": max(values)}
-
-
-def _token_spread(rendered: Rendered) -> dict[str, float]:
-    lengths = [len(row.ids) for row in rendered.rows]
-    return {**_spread(lengths), "all": rendered.tokens, "trained": rendered.trained}

@@ -1,14 +1,17 @@
 """What is wrong or odd in rows that can be read, and the checks that find it: one file per check.
 
 A check is a module in `whet/data/checks` whose one export is a class without arguments. It is shown every row once, in
-order, keeps little of it, and then says what it found.
+order, keeps little of it (a few bytes: there may be millions), and then says what it found.
 """
 
+from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from typing import Any, Literal, Protocol
 
-from whet.data.split import question
+from whet.data.split import content_hash, question
 from whet.errors import GateError, UsageError
 from whet.plugins import find, names
 from whet.types import Chat, Example
@@ -45,12 +48,27 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A row as the checks see it. `answer` is the last one, "" for raw text; `texts` is all that is written in it."""
+class Found:
+    """A finding as a check makes it: `rows` are numbers of rows (`Seen.number`), the most suspect first."""
 
+    kind: str
+    severity: Severity
+    rows: Sequence[int]
+    why: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A row as the checks see it, the `number`-th of all. `content` is the same for two rows that say the same.
+
+    `answer` is the last one, "" for raw text; `texts` is all that is written in it.
+    """
+
+    number: int
     side: str
-    source: str
     example: Example
+    content: int
     question: str
     answer: str
     texts: tuple[str, ...]
@@ -62,7 +80,7 @@ class Check(Protocol):
     def see(self, row: Seen) -> None:
         """Look at a row."""
 
-    def findings(self) -> Iterable[Finding]:
+    def findings(self) -> Iterable[Found]:
         """Return what was found, once all rows were seen."""
 
 
@@ -86,26 +104,63 @@ def gate(wanted: str | None) -> Callable[[Sequence[Finding]], None]:
     return judge
 
 
-def inspect(sides: Mapping[str, Sequence[Example]], say: Callable[[str], None] = lambda _: None) -> tuple[Finding, ...]:
-    """Return what all checks find in the rows of some sides (train, test, ...), the gravest and most frequent first.
+class Inspection:
+    """Some checks (all, unless they are named), shown rows one at a time; it keeps where each row came from."""
 
-    `say` is told what could not be looked for.
-    """
-    checks: list[Check] = [find("data.checks", name)() for name in names("data.checks")]
+    def __init__(self, checks: Iterable[str] | None = None) -> None:
+        self._checks: list[Check] = [find("data.checks", name)() for name in checks or names("data.checks")]
+        self._lines = array("Q")
+        self._files: list[tuple[int, str]] = []  # the number of the first row of each run of rows of one file
+
+    def see(self, side: str, example: Example) -> Seen:
+        """Show a row to every check and return it as they see it; a row that names its own side belongs to that."""
+        row = seen(len(self._lines), example.split or side, example)
+        path, _, line = example.source.rpartition(":")
+        if not self._files or self._files[-1][1] != path:
+            self._files.append((row.number, path))
+        self._lines.append(int(line or 0))
+        for check in self._checks:
+            check.see(row)
+        return row
+
+    def found(self) -> tuple[list[Found], list[str]]:
+        """Return what was found, and what could not be looked for."""
+        found = [one for check in self._checks for one in check.findings()]
+        return found, [remark for check in self._checks if (remark := getattr(check, "remark", ""))]
+
+    def findings(self, found: Iterable[Found]) -> tuple[Finding, ...]:
+        """Return findings by line instead of row, the gravest and most frequent first."""
+        made = [
+            Finding(one.kind, one.severity, tuple(map(self._source, one.rows)), one.why, one.remedy) for one in found
+        ]
+        return tuple(sorted(made, key=lambda one: (-SEVERITIES.index(one.severity), -len(one.lines), one.kind)))
+
+    def _source(self, number: int) -> str:
+        at = bisect_right(self._files, number, key=lambda file: file[0]) - 1
+        return f"{self._files[at][1]}:{self._lines[number]}"
+
+
+def inspect(sides: Mapping[str, Iterable[Example]], say: Callable[[str], None] = lambda _: None) -> tuple[Finding, ...]:
+    """Return what all checks find in the rows of some sides (train, test, ...); `say` is told what they could not."""
+    inspection = Inspection()
     for side, examples in sides.items():
         for example in examples:
-            row = seen(side, example)
-            for check in checks:
-                check.see(row)
-    found = [finding for check in checks for finding in check.findings()]
-    for remark in filter(None, (getattr(check, "remark", "") for check in checks)):
+            inspection.see(side, example)
+    found, remarks = inspection.found()
+    for remark in remarks:
         say(remark)
-    return tuple(sorted(found, key=lambda one: (-SEVERITIES.index(one.severity), -len(one.lines), one.kind)))
+    return inspection.findings(found)
 
 
-def seen(side: str, example: Example) -> Seen:
+def fingerprint(text: str) -> int:
+    """Return 64 bits that tell one text from another; two of a million texts share them once in forty million times."""
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+def seen(number: int, side: str, example: Example) -> Seen:
     """Return a row as the checks see it."""
+    content = int(content_hash(example)[:16], 16)
     if not isinstance(example, Chat):
-        return Seen(side, example.source, example, example.text, "", (example.text,))
+        return Seen(number, side, example, content, example.text, "", (example.text,))
     texts = tuple(message.spoken for message in example.messages)
-    return Seen(side, example.source, example, question(example), texts[-1], texts)
+    return Seen(number, side, example, content, question(example), texts[-1], texts)

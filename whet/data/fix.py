@@ -111,7 +111,7 @@ def _dropped(examples: Sequence[Example], wanted: Wanted) -> dict[str, str]:
     kinds = set(wanted.drop)
     if kinds & {"exact_duplicate", "near_duplicate"}:
         first: dict[str, str] = {}
-        texts = [f"{row.question}\n{row.answer}" for row in (seen("", one) for one in examples)]
+        texts = [f"{row.question}\n{row.answer}" for row in (seen(at, "", one) for at, one in enumerate(examples))]
         leaders = groups(texts) if "near_duplicate" in kinds else range(len(examples))
         for at, (example, leader) in enumerate(zip(examples, leaders, strict=True)):
             earlier = first.setdefault(content_hash(example), example.source)

@@ -1,7 +1,7 @@
 """Examples to the token rows that train, with every reason not to train found before the first step."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from whet.config.tree import Data
@@ -70,6 +70,18 @@ def render_all(examples: Sequence[Example], renderer: Renderer, data: Data, long
         DataError: every row that cannot train: too long (unless the recipe says what to do), no trainable token,
             an answer whose end token does not train, or a conversation that the template refuses.
     """
+    rendered, problems = render_some(examples, renderer, data, longest)
+    if problems:
+        raise DataError(problems)
+    if not rendered.trained:
+        raise DataError([Problem("data", 0, f"no row is left to train on ({rendered.dropped:,} were too long)")])
+    return rendered
+
+
+def render_some(
+    examples: Iterable[Example], renderer: Renderer, data: Data, longest: int
+) -> tuple[Rendered, list[Problem]]:
+    """Return some of the examples as `render_all` does, and what is wrong with the others."""
     problems: list[Problem] = []
     rows: list[Tokens] = []
     counts = {"drop": 0, "truncate_left": 0, "split": 0}
@@ -96,11 +108,7 @@ def render_all(examples: Sequence[Example], renderer: Renderer, data: Data, long
             else:
                 counts[data.overlong] += 1
                 rows.extend(_shortened(row, data.overlong, longest))
-    if problems:
-        raise DataError(problems)
-    if not any(row.trained for row in rows):
-        raise DataError([Problem("data", 0, f"no row is left to train on ({sum(counts.values()):,} were too long)")])
-    return Rendered(tuple(rows), counts["drop"], counts["truncate_left"], counts["split"], tuple(quoted))
+    return Rendered(tuple(rows), counts["drop"], counts["truncate_left"], counts["split"], tuple(quoted)), problems
 
 
 def _complaint(row: Tokens, renderer: Renderer) -> str | None:

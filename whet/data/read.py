@@ -2,8 +2,9 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import chain, islice
 from pathlib import Path
 
 from whet.config.tree import Data
@@ -16,6 +17,7 @@ from whet.plugins import find, names
 from whet.types import Chat, Dataset, Example, Message, SplitName
 
 FIRST_ROWS = 100
+BY_LINE = (".jsonl", ".ndjson", ".csv", ".tsv")
 ORDER = ("messages", "sharegpt", "prompt_completion", "alpaca", "question_answer", "text_label", "text")
 LAST = "fields"
 ROLES = ("prompt", "completion", "context", "system", "label", "text", "messages")
@@ -44,53 +46,82 @@ def read(path: str | Path, data: Data | None = None) -> Dataset:
     Example:
         read("faq.csv").notes[0] -> "read as question_answer: question -> user, answer -> assistant"
     """
-    path, data = Path(path), data or Data()
-    found = Findings(printable(path))
-    if data.shape:
-        find("data.shapes", data.shape)  # a name that is not one is said before anything is read
-    if why := refusal(path):
-        raise DataError([Problem(found.path, 0, why)])
-    notes: list[str] = []
-    rows = _rows(path, found, notes)
-    if not rows:
-        raise DataError(found.problems or [Problem(found.path, 0, "there are no rows in it; add some examples")])
-    try:
-        split = _split_column(rows, found)
-        shape, reading = _recognised(Table(tuple(_without(line.row, split) for line in rows[:FIRST_ROWS])), data, found)
-        examples = tuple(_examples(rows, reading, shape, split, data, found))
-    except Unreadable:  # too many problems, or one that makes looking further pointless
-        examples = ()
-    if found.problems:
-        raise DataError(sorted(found.problems, key=lambda problem: problem.line))
+    stream = Stream(path, data)
+    examples = tuple(stream)
     labels = {example.label for example in examples if isinstance(example, Chat) and example.label is not None}
-    told = (reading.note, *notes, *_told(reading, split, data, examples))
-    return Dataset(examples, shape, told, tuple(sorted(labels)), {str(path): _digest(path)})
+    return Dataset(examples, stream.shape, stream.notes, tuple(sorted(labels)), {str(path): digest(Path(path))})
 
 
-def _rows(path: Path, found: Findings, notes: list[str]) -> list[Line]:
-    """Return the rows up to where the file cannot be read any further."""
-    rows: list[Line] = []
+class Stream:
+    """The examples of a file one at a time, however many there are; `shape` and `notes` are known from the first on.
+
+    Raises (from iterating):
+        DataError: every problem of the file, once its last row was looked at. UsageError: see `read`.
+    """
+
+    def __init__(self, path: str | Path, data: Data | None = None) -> None:
+        self.path, self._data = Path(path), data or Data()
+        self.shape = ""
+        self._told: list[str] = []  # by those who understood the columns
+        self._format_notes: list[str] = []
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should be told: how columns were read, which were not used."""
+        return (*self._told[:1], *self._format_notes, *self._told[1:])
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file, 0 if there is none."""
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+    def lines(self) -> int:
+        """Return how many lines there are in a file with a row in each, else 0: about how many rows to expect."""
+        if self.path.suffix.lower() not in BY_LINE or not self.size:
+            return 0
+        with self.path.open("rb") as file:
+            return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(2**20), b""))
+
+    def __iter__(self) -> Iterator[Example]:
+        """Yield the examples of every row that can be used."""
+        path, data, found = self.path, self._data, Findings(printable(self.path))
+        if data.shape:
+            find("data.shapes", data.shape)  # a name that is not one is said before anything is read
+        if why := refusal(path):
+            raise DataError([Problem(found.path, 0, why)])
+        rows = _rows(path, found, self._format_notes)
+        first = list(islice(rows, FIRST_ROWS))
+        if not first:
+            raise DataError(found.problems or [Problem(found.path, 0, "there are no rows in it; add some examples")])
+        try:
+            split = _split_column(first)
+            self.shape, reading = _recognised(Table(tuple(_without(line.row, split) for line in first)), data, found)
+            for example in _examples(chain(first, rows), reading, self.shape, split, data, found):
+                if not self._told:
+                    self._told = [reading.note, *_told(reading, split, data, example)]
+                yield example
+        except Unreadable:  # too many problems, or one that makes looking further pointless
+            pass
+        if found.problems:
+            raise DataError(sorted(found.problems, key=lambda problem: problem.line))
+
+
+def _rows(path: Path, found: Findings, notes: list[str]) -> Iterator[Line]:
+    """Yield the rows up to where the file cannot be read any further."""
     try:
-        rows.extend(rows_of(path, found, notes))
+        yield from rows_of(path, found, notes)
     except Unreadable:
         pass
     except Unpackable as error:
         found.problems.append(Problem(found.path, 0, str(error)))
     except OSError as error:
         found.problems.append(Problem(found.path, 0, f"reading failed: {error.strerror or error}; try again"))
-    return rows
 
 
-def _split_column(rows: list[Line], found: Findings) -> str | None:
+def _split_column(first: list[Line]) -> str | None:
     """Return the column that says train, validation or test, if there is one and it says so."""
-    column = Table(tuple(line.row for line in rows[:FIRST_ROWS])).optional("split")
-    if column is None or not any(_split_of(line.row, column) for line in rows[:FIRST_ROWS]):
-        return None
-    for line in rows:
-        value = line.row.get(column)
-        if value not in (None, "") and _split_of(line.row, column) is None:
-            found.add(line.number, f"the split is {str(value)[:40]!r}; write train, validation or test")
-    return column
+    column = Table(tuple(line.row for line in first)).optional("split")
+    return column if any(_split_of(line.row, column) for line in first) else None
 
 
 def _split_of(row: Row, column: str | None) -> SplitName | None:
@@ -148,13 +179,16 @@ def _unknown(table: Table, there: str) -> str:
 
 
 def _examples(
-    rows: list[Line], reading: Reading, shape: str, split: str | None, data: Data, found: Findings
+    rows: Iterable[Line], reading: Reading, shape: str, split: str | None, data: Data, found: Findings
 ) -> Iterator[Example]:
     """Yield the examples of every row that can be used; the others are found."""
     kinds: dict[str, tuple[str, int]] = {}  # column -> what it holds, and the line that says so
     system = _instruction(reading, data)
     expected = " and ".join(repr(column) for column in reading.required)
     for number, row in rows:
+        if split and row.get(split) not in (None, "") and _split_of(row, split) is None:
+            found.add(number, f"the split is {str(row[split])[:40]!r}; write train, validation or test")
+            continue
         missing = [column for column in reading.required if column not in row]
         if missing:
             there = ", ".join(map(repr, row))
@@ -202,14 +236,15 @@ def _instruction(reading: Reading, data: Data) -> str | None:
     return reading.instruction if data.instruction is None else data.instruction
 
 
-def _told(reading: Reading, split: str | None, data: Data, examples: tuple[Example, ...]) -> Iterator[str]:
+def _told(reading: Reading, split: str | None, data: Data, first: Example) -> Iterator[str]:
     system = _instruction(reading, data)
-    if system and isinstance(examples[0], Chat):
+    if system and isinstance(first, Chat):
         yield f"system message put before every row that has none: {system}"
     if split:
         yield f"column {split!r} says which rows are train, validation and test"
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """Return the sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,7 @@ import re
 import zlib
 from collections.abc import Iterator
 
-from whet.data.findings import Finding, Seen
+from whet.data.findings import Found, Seen
 from whet.types import Chat
 
 __all__ = ["Answers"]
@@ -31,10 +31,10 @@ class Answers:
     """Finds answers that teach nothing or the wrong thing."""
 
     def __init__(self) -> None:
-        self._nothing: list[str] = []
-        self._refused: list[str] = []
-        self._circling: list[tuple[float, str]] = []
-        self._open: list[str] = []
+        self._nothing: list[int] = []
+        self._refused: list[int] = []
+        self._circling: list[tuple[float, int]] = []
+        self._open: list[int] = []
         self._long = 0
 
     def see(self, row: Seen) -> None:
@@ -43,30 +43,30 @@ class Answers:
             return
         answer = row.answer.strip()
         if row.example.label is None and _NOTHING.fullmatch(answer):
-            self._nothing.append(row.source)
+            self._nothing.append(row.number)
         if _REFUSAL.search(answer[:400]):
-            self._refused.append(row.source)
+            self._refused.append(row.number)
         if len(answer) >= LONG:
             self._long += 1
             if not _ENDED.search(answer):
-                self._open.append(row.source)
+                self._open.append(row.number)
         if len(answer) >= SIZE:
             raw = answer.encode("utf-8", "replace")
             if (left := len(zlib.compress(raw)) / len(raw)) < ROUND:
-                self._circling.append((left, row.source))
+                self._circling.append((left, row.number))
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Found]:
         """Yield a finding for each kind."""
         if self._nothing:
             why = f"{len(self._nothing):,} answers say nothing (n/a, todo, ...): a model learns to say just that"
-            yield Finding("empty", "warning", tuple(self._nothing), why, "answer these rows or remove them")
+            yield Found("empty", "warning", self._nothing, why, "answer these rows or remove them")
         if self._open and len(self._open) <= (1 - USUAL) * self._long:
             why = f"{len(self._open):,} answers end in the middle of a sentence, as hardly any other does"
-            yield Finding("truncated", "warning", tuple(self._open), why, "complete these answers or remove them")
+            yield Found("truncated", "warning", self._open, why, "complete these answers or remove them")
         if self._refused:
             why = f"{len(self._refused):,} answers refuse or speak of being an AI: a model learns to refuse"
-            yield Finding("refusal", "note", tuple(self._refused), why, "keep those that are wanted")
+            yield Found("refusal", "note", self._refused, why, "keep those that are wanted")
         if self._circling:
             why = f"{len(self._circling):,} answers say the same again and again"
-            lines = tuple(source for _, source in sorted(self._circling))
-            yield Finding("repetition", "warning", lines, why, "shorten or remove them")
+            rows = [number for _, number in sorted(self._circling)]
+            yield Found("repetition", "warning", rows, why, "shorten or remove them")

@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from whet.data.findings import Finding, Seen
+from whet.data.findings import Found, Seen
 
 __all__ = ["Encoding"]
 
@@ -27,7 +27,7 @@ class Encoding:
     """Finds lost letters, letters in a wrong encoding, control characters and entities that were not resolved."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, list[str]] = defaultdict(list)
+        self._rows: dict[str, list[int]] = defaultdict(list)
 
     def see(self, row: Seen) -> None:
         """Look at a row."""
@@ -36,15 +36,15 @@ class Encoding:
             if (kind == "HTML entities" and "&" not in text) or (text.isascii() and kind.startswith(("a rep", "UTF"))):
                 continue
             if form.search(text) and not (kind == "HTML entities" and MARKUP.search(text)):
-                self._lines[kind].append(row.source)
+                self._rows[kind].append(row.number)
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Found]:
         """Yield a finding for each kind of damage."""
-        for kind, lines in self._lines.items():
-            yield Finding(
+        for kind, rows in self._rows.items():
+            yield Found(
                 "encoding",
                 "warning",
-                tuple(lines),
-                f"{len(lines):,} rows hold {kind}: a model would learn to write it",
+                rows,
+                f"{len(rows):,} rows hold {kind}: a model would learn to write it",
                 "export the data anew as UTF-8, or repair these rows",
             )

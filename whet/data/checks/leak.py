@@ -1,11 +1,13 @@
 """Rows that are judged on and trained on."""
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterator
 
-from whet.data.findings import Finding, Seen
-from whet.data.near import groups
-from whet.data.split import content_hash
+import numpy as np
+
+from whet.data.findings import Found, Seen, fingerprint
+from whet.data.near import Near
 
 __all__ = ["Leaks"]
 
@@ -16,39 +18,42 @@ class Leaks:
     """Finds rows of a test or validation side that training has seen: whole, by their question, or nearly."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, list[tuple[str, str, str]]] = defaultdict(list)  # side -> source, content, question
+        self._sides: dict[str, tuple[array[int], array[int], array[int], Near]] = defaultdict(
+            lambda: (array("Q"), array("Q"), array("Q"), Near())
+        )
 
     def see(self, row: Seen) -> None:
         """Look at a row."""
-        self._rows[row.side].append((row.source, content_hash(row.example), row.question))
+        numbers, contents, asked, near = self._sides[row.side]
+        numbers.append(row.number)
+        contents.append(row.content)
+        asked.append(fingerprint(row.question))
+        near.add(row.question)
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Found]:
         """Yield a finding for each kind of leak between two sides."""
-        sides = [side for side in ORDER if side in self._rows]
+        sides = [side for side in ORDER if side in self._sides]
         for place, judged in enumerate(sides):
             for trained in sides[place + 1 :]:
                 yield from self._between(judged, trained)
 
-    def _between(self, judged: str, trained: str) -> Iterator[Finding]:
-        known = {content for _, content, _ in self._rows[trained]}
-        asked = {question for _, _, question in self._rows[trained]}
-        whole, same, rest = list[tuple[str, str]](), list[tuple[str, str]](), list[tuple[str, str]]()
-        for source, content, question in self._rows[judged]:
-            (whole if content in known else same if question in asked else rest).append((source, question))
-        texts = [*asked, *(question for _, question in rest)]
-        leaders = groups(texts)
-        learned = set(leaders[: len(asked)])
-        near = [line for line, leader in zip(rest, leaders[len(asked) :], strict=True) if leader in learned]
+    def _between(self, judged: str, trained: str) -> Iterator[Found]:
+        numbers, contents, asked = (np.frombuffer(one, np.uint64) for one in self._sides[judged][:3])
+        _, known, learned = (np.frombuffer(one, np.uint64) for one in self._sides[trained][:3])
+        whole = np.isin(contents, known)
+        same = np.isin(asked, learned) & ~whole
+        leaders = np.array(Near.joined(self._sides[trained][3], self._sides[judged][3]))
+        near = np.isin(leaders[len(known) :], leaders[: len(known)]) & ~whole & ~same
         for rows, what, severity in (
             (whole, f"also stand in {trained}, question and answer", "error"),
             (same, f"ask what is also asked in {trained}, answered otherwise", "warning"),
             (near, f"ask nearly what is asked in {trained}", "warning"),
         ):
-            if rows:
-                yield Finding(
+            if rows.any():
+                yield Found(
                     "leak",
                     severity,  # type: ignore[arg-type]
-                    tuple(source for source, _ in rows),
-                    f"{len(rows):,} rows of {judged} {what}: what is remembered would count as understood",
+                    numbers[rows].tolist(),
+                    f"{int(rows.sum()):,} rows of {judged} {what}: what is remembered would count as understood",
                     f"remove them from {judged} or from {trained}",
                 )
