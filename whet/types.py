@@ -65,25 +65,57 @@ class Text:
     split: SplitName | None = None
 
 
-Example = Chat | Text
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Several replies to one prompt, the best first; `grades`: higher is better, equal ones are ties."""
+
+    messages: tuple[Message, ...]
+    replies: tuple[tuple[Message, ...], ...]
+    grades: tuple[float, ...]
+    source: str = ""
+    tools: tuple[Frozen, ...] = ()
+    split: SplitName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """One reply and what somebody thought of it: `value` from 0 (bad) to 1 (good)."""
+
+    messages: tuple[Message, ...]
+    reply: tuple[Message, ...]
+    value: float
+    source: str = ""
+    tools: tuple[Frozen, ...] = ()
+    split: SplitName | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """A conversation waiting for a reply, and every reply that would count as right.
 
-    Several rows with the same question become one prompt with several targets.
+    Several rows with the same question become one prompt with several targets. `item` is what else its row says, for a
+    grader to use; `grader` is the row's own, in OpenAI's form.
     """
 
     messages: tuple[Message, ...]
     targets: tuple[str, ...] = ()
     source: str = ""
     tools: tuple[Frozen, ...] = ()
+    split: SplitName | None = None
+    item: Frozen = field(default_factory=dict)
+    grader: Frozen | None = None
 
     @property
     def question(self) -> str:
         """The last thing said before the reply; what a retriever looks up."""
         return self.messages[-1].content if self.messages else ""
+
+
+Lesson = Chat | Text
+"""What can be learned by heart: every token of an answer, or of a text."""
+
+Example = Chat | Text | Preference | Feedback | Prompt
+"""A row of data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +198,7 @@ class Dataset:
     """Examples of one kind, with what was understood of the files they came from."""
 
     examples: tuple[Example, ...]
-    shape: (
-        str  # "messages", "prompt_completion", "alpaca", "sharegpt", "question_answer", "text_label", "text", "fields"
-    )
+    shape: str  # a name from `whet data shapes`
     notes: tuple[str, ...] = ()  # what a person should be told: how columns were read, which were not used
     labels: tuple[str, ...] = ()  # sorted; empty unless the task is choosing one of them
     digests: Mapping[str, str] = field(default_factory=dict)  # path -> sha256 of the file as read

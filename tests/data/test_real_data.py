@@ -145,9 +145,6 @@ def test_pieces_of_plain_text_are_at_most_two_thousand_characters_and_lose_no_wo
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("hh_rlhf_harmless/train.jsonl", "preference pairs"),
-        ("oasst_en_100/pairs_train.jsonl", "data.columns.prompt=prompt data.columns.completion=chosen"),
-        ("pandalm_preferences/train.jsonl", "response1, response2"),
         ("winogender/test.jsonl", "the columns are occupation, participant"),
         ("pii_synthetic/test.jsonl", "the columns are text, spans"),
     ],

@@ -140,6 +140,21 @@ def fix(
 
 
 @app.command()
+def convert(
+    file: File,
+    to: Annotated[str, typer.Option("--to", help="The shape to write: see `whet data shapes`.")],
+    output: Annotated[Path, typer.Option("--out", help="Write here (.jsonl, .json, .csv, .tsv).")],
+    overrides: Overrides = None,
+) -> None:
+    """Write a data file in another shape, read it back and compare. Nothing is overwritten."""
+    from whet.config.load import load
+    from whet.data.convert import convert as carry
+
+    for note in carry(file, to, output, load(None, overrides or []).data):
+        Shown().say(note)
+
+
+@app.command()
 def shapes() -> None:
     """List the row shapes that are recognised."""
     from whet.plugins import names

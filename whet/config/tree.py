@@ -56,6 +56,8 @@ class Data(Section):
     """Role to column, when columns are not recognised: prompt, completion, context, system, label, text, messages."""
     instruction: str | None = None
     """System message put before every row that has none."""
+    coerce: bool = False
+    """true takes numbers, true and false in a column of text as the text they are written as."""
     limit: int | None = Field(None, ge=1)
     """Use at most this many training rows, drawn by content hash."""
     shares: tuple[float, float] = (0.1, 0.15)

@@ -17,7 +17,7 @@ from whet.data.read import Stream
 from whet.data.render import Renderer
 from whet.errors import DataError, Problem
 from whet.plugins import names
-from whet.types import Chat, Example, Progress
+from whet.types import Chat, Example, Lesson, Preference, Progress, Prompt, Text
 
 AT_ONCE = 1000
 LARGE = 10 * 2**20  # bytes of data from which progress is shown and a second process pays
@@ -154,7 +154,8 @@ class _Look:
         self.lengths.append(len(row.question) + len(row.answer))
         self.counts.add(row)
         if self.ruler:
-            self.ruler.measure(example)
+            for lesson in lessons(example):
+                self.ruler.measure(lesson)
 
 
 class _Counts:
@@ -171,6 +172,16 @@ class _Counts:
                 self.labels[row.example.label] += 1
 
 
+def lessons(example: Example) -> Sequence[Lesson]:
+    """Return each reply of a row as a conversation with it, or the row itself."""
+    if isinstance(example, Chat | Text):
+        return (example,)
+    if isinstance(example, Prompt):
+        return ()
+    replies = example.replies if isinstance(example, Preference) else (example.reply,)
+    return [Chat((*example.messages, *reply), example.source, example.tools) for reply in replies]
+
+
 class _Ruler:
     """Measures rows in a model's tokens, some at a time; those that are too long where nobody says what to do."""
 
@@ -178,20 +189,22 @@ class _Ruler:
         self._renderer, self._longest = renderer, longest
         self._strict = data.overlong == "error"
         self._data = data.model_copy(update={"overlong": "drop"}) if self._strict else data
-        self._waiting: list[Example] = []
+        self._asked = False
+        self._waiting: list[Lesson] = []
         self._lengths, self._trained = array("L"), 0
         self._too_long: list[str] = []
         self._problems: list[Problem] = []
         self.rendered = Rendered(())
 
-    def measure(self, example: Example) -> None:
+    def measure(self, example: Lesson) -> None:
+        self._asked = True
         self._waiting.append(example)
         if len(self._waiting) >= AT_ONCE:
             self._flush()
 
     def finish(self) -> list[Problem]:
         self._flush()
-        if not self._lengths and not self._problems and not self._too_long:
+        if self._asked and not self._lengths and not self._problems and not self._too_long:
             self._problems.append(Problem("data", 0, "no row is left to train on; all of them were too long"))
         return self._problems
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 from whet.data.split import content_hash, question
 from whet.errors import GateError, UsageError
 from whet.plugins import find, names
-from whet.types import Chat, Example
+from whet.types import Chat, Example, Feedback, Preference, Text
 
 Severity = Literal["note", "warning", "error"]
 KINDS = (
@@ -62,7 +62,7 @@ class Found:
 class Seen:
     """A row as the checks see it, the `number`-th of all. `content` is the same for two rows that say the same.
 
-    `answer` is the last one, "" for raw text; `texts` is all that is written in it.
+    `answer` is the last one, or the best of several replies, "" for raw text; `texts` is all that is written in it.
     """
 
     number: int
@@ -160,7 +160,17 @@ def fingerprint(text: str) -> int:
 def seen(number: int, side: str, example: Example) -> Seen:
     """Return a row as the checks see it."""
     content = int(content_hash(example)[:16], 16)
-    if not isinstance(example, Chat):
+    if isinstance(example, Text):
         return Seen(number, side, example, content, example.text, "", (example.text,))
     texts = tuple(message.spoken for message in example.messages)
-    return Seen(number, side, example, content, question(example), texts[-1], texts)
+    if isinstance(example, Chat):
+        return Seen(number, side, example, content, question(example), texts[-1], texts)
+    replies: Sequence[str] = ()
+    if isinstance(example, Preference):
+        replies = tuple("\n".join(turn.spoken for turn in reply) for reply in example.replies)
+    elif isinstance(example, Feedback):
+        replies = ("\n".join(turn.spoken for turn in example.reply),)
+    else:
+        replies = example.targets
+    answer = replies[0] if replies else ""
+    return Seen(number, side, example, content, question(example), answer, (*texts, *replies))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from whet.config.tree import Data
 from whet.data.render import Renderer
 from whet.errors import DataError, ModelError, Problem
-from whet.types import Chat, Example, Tokens
+from whet.types import Chat, Example, Text, Tokens
 
 LONGEST = 4096
 LONGEST_REPLY = 256
@@ -87,6 +87,10 @@ def render_some(
     counts = {"drop": 0, "truncate_left": 0, "split": 0}
     quoted: list[tuple[str, tuple[str, ...]]] = []
     for example in examples:
+        if not isinstance(example, Chat | Text):
+            path, _, line = example.source.rpartition(":")
+            problems.append(Problem(path, int(line or 0), "has no single answer to learn from; see docs/data.md"))
+            continue
         if isinstance(example, Chat) and (words := renderer.quoted(example)):
             quoted.append((example.source, tuple(words)))
         path, _, line = example.source.rpartition(":")

@@ -14,12 +14,16 @@ from whet.data.shapes import Reading, Row, Shape, Table, Unusable, kind
 from whet.data.unpack import Unpackable
 from whet.errors import DataError, Problem
 from whet.plugins import find, names
-from whet.types import Chat, Dataset, Example, Message, SplitName
+from whet.types import Chat, Dataset, Example, Message, SplitName, Text
 
 FIRST_ROWS = 100
 BY_LINE = (".jsonl", ".ndjson", ".csv", ".tsv")
-ORDER = ("messages", "sharegpt", "prompt_completion", "alpaca", "question_answer", "text_label", "text")
+ORDER = (
+    "graded", "messages", "sharegpt", "openai_preference", "preference", "comparison", "ranking", "feedback",
+    "prompt_completion", "alpaca", "question_answer", "text_label", "text",
+)  # fmt: skip
 LAST = "fields"
+SCALARS = {"text", "a number", "true or false"}
 ROLES = ("prompt", "completion", "context", "system", "label", "text", "messages")
 SPLITS: dict[str, SplitName] = {
     "train": "train",
@@ -156,7 +160,7 @@ def _recognised(table: Table, data: Data, found: Findings) -> tuple[str, Reading
     for name, shape in _shapes():
         if reading := shape(table, data):
             return name, reading
-    raise found.stop(0, _unknown(table, there))
+    raise found.stop(0, _unknown(there))
 
 
 @cache
@@ -166,12 +170,7 @@ def _shapes() -> tuple[tuple[str, Shape], ...]:
     return tuple((name, find("data.shapes", name)) for name in (*ORDER, *others, LAST))
 
 
-def _unknown(table: Table, there: str) -> str:
-    if table.find("chosen") and table.find("rejected"):
-        way = "data.columns.text=chosen"
-        if table.find("prompt"):
-            way = "data.columns.prompt=prompt data.columns.completion=chosen"
-        return f"these rows are preference pairs; to learn from the chosen replies alone set {way}"
+def _unknown(there: str) -> str:
     return (
         f"cannot tell which columns are the question and the answer; the columns are {there}; "
         "set data.columns.prompt=COLUMN data.columns.completion=COLUMN"
@@ -198,7 +197,7 @@ def _examples(
                 f"{what}: expected {expected} ({shape}), found {there[:200]}; complete or remove the row",
             )
             continue
-        if drifted := _drift(row, number, reading, kinds):
+        if drifted := _drift(row, number, reading, kinds, data.coerce):
             found.add(number, drifted)
             continue
         try:
@@ -211,7 +210,7 @@ def _examples(
             yield _placed(example, f"{found.path}:{number}", _split_of(row, split), system)
 
 
-def _drift(row: Row, number: int, reading: Reading, kinds: dict[str, tuple[str, int]]) -> str | None:
+def _drift(row: Row, number: int, reading: Reading, kinds: dict[str, tuple[str, int]], coerce: bool) -> str | None:
     """Return what is wrong if a column holds something else than in the first row that has it."""
     for column in (*reading.required, *reading.optional):
         value = row.get(column)
@@ -219,14 +218,15 @@ def _drift(row: Row, number: int, reading: Reading, kinds: dict[str, tuple[str, 
             continue
         now = kind(value)
         first, line = kinds.setdefault(column, (now, number))
-        if now != first:
-            return f"{column!r} is {now} here and {first} on line {line}; write every row the same way"
+        if now != first and not (coerce and {now, first} <= SCALARS):
+            way = "write every row the same way" + (", or set data.coerce=true" if {now, first} <= SCALARS else "")
+            return f"{column!r} is {now} here and {first} on line {line}; {way}"
     return None
 
 
 def _placed(example: Example, source: str, split: SplitName | None, system: str | None) -> Example:
     """Return the example with where it comes from and where it goes, and a system message if it has none."""
-    if isinstance(example, Chat) and system and example.messages[0].role != "system":
+    if not isinstance(example, Text) and system and example.messages[0].role != "system":
         messages = (Message("system", system), *example.messages)
         return dataclasses.replace(example, messages=messages, source=source, split=split)
     return dataclasses.replace(example, source=source, split=split)

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from whet.data.control import Control
 from whet.data.template import DEFAULT, Template
 from whet.errors import ModelError
-from whet.types import Chat, Example, Frozen, Message, Prompt, Text, Tokens
+from whet.types import Chat, Frozen, Lesson, Message, Prompt, Text, Tokens
 
 SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token")
 
@@ -200,7 +200,7 @@ class Renderer:
             raise ModelError("the tokenizer does not give back the text it was given across a turn's border")
         return joined
 
-    def render(self, example: Example, train_on: Literal["answers", "all"] = "answers") -> list[Tokens]:
+    def render(self, example: Lesson, train_on: Literal["answers", "all"] = "answers") -> list[Tokens]:
         """Return the example as token rows with the weight of each token: one row, or one per answer.
 
         Where a template rewrites earlier turns (some drop the reasoning of all answers but the last), each answer

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from whet.data.near import groups
 from whet.errors import DataError, Problem, UsageError
-from whet.types import Chat, Example, Prompt, SplitName, Text
+from whet.types import Chat, Example, Feedback, Preference, Prompt, SplitName, Text
 
 _SPACE = re.compile(r"\s+")
 
@@ -29,10 +29,11 @@ class Splits:
 
 
 def question(example: Example) -> str:
-    """Return what a row asks, without its system message and its last answer."""
+    """Return what a row asks, without its system message and its last answer or replies."""
     if isinstance(example, Text):
         return example.text
-    return "\n".join(message.content for message in example.messages[:-1] if message.role != "system")
+    before = example.messages[:-1] if isinstance(example, Chat) else example.messages
+    return "\n".join(message.content for message in before if message.role != "system")
 
 
 def content_hash(example: Example) -> str:
@@ -41,6 +42,12 @@ def content_hash(example: Example) -> str:
         parts = [example.text]
     else:
         parts = [f"{m.role}\x1f{m.content}\x1f{m.tool_calls!r}" for m in example.messages]
+        if isinstance(example, Preference):
+            parts += [f"{grade}\x1f{reply!r}" for grade, reply in zip(example.grades, example.replies, strict=True)]
+        elif isinstance(example, Feedback):
+            parts.append(f"{example.value}\x1f{example.reply!r}")
+        elif isinstance(example, Prompt):
+            parts += [*example.targets, repr(dict(example.item)), repr(example.grader)]
     return hashlib.sha256(_SPACE.sub(" ", "\x1e".join(parts)).strip().encode()).hexdigest()
 
 

@@ -15,7 +15,7 @@ from whet.data.split import Splits, check_apart, content_hash, draw, part
 from whet.errors import DataError, Problem, UsageError
 from whet.models.load import check_folder, context_of
 from whet.models.source import Base, resolve, weights_digest
-from whet.types import Chat, Dataset, Example, Progress
+from whet.types import Chat, Dataset, Example, Progress, Prompt, Text
 
 CLASSIFY = "Classify the message. Answer with its label only."
 
@@ -128,6 +128,7 @@ def read_sides(config: Config) -> tuple[Dataset, Splits, dict[str, str], list[st
                 read_files[key] = read(Path(path), config.data)
             except DataError as error:
                 problems += error.problems
+    problems += [_not_lessons(one) for one in read_files.values() if not isinstance(one.examples[0], Chat | Text)]
     if problems:
         raise DataError(problems)
     main = read_files["train"]
@@ -160,6 +161,17 @@ def read_sides(config: Config) -> tuple[Dataset, Splits, dict[str, str], list[st
     labels = tuple(sorted({e.label for side in sides.values() for e in side if isinstance(e, Chat) and e.label}))
     digests = {path: digest for one in read_files.values() for path, digest in one.digests.items()}
     return replace(main, labels=labels), splits, digests, notes
+
+
+def _not_lessons(dataset: Dataset) -> Problem:
+    """Return why preferences, feedback and prompts without answers cannot be learned as answers, and the way out."""
+    path = next(iter(dataset.digests))
+    if isinstance(dataset.examples[0], Prompt):
+        return Problem(
+            path, 0, f"its rows ({dataset.shape}) are prompts without an answer to learn; add one to each row"
+        )
+    way = f"whet data convert {path} --to messages --out FILE.jsonl"
+    return Problem(path, 0, f"its rows ({dataset.shape}) judge replies; to learn the preferred ones alone: {way}")
 
 
 def shared_instruction(examples: Sequence[Example]) -> str | None:

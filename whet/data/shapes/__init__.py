@@ -64,6 +64,13 @@ class Table:
         values = self.values(column)
         return kind(values[0]) if values else "null"
 
+    def listed(self, column: str) -> bool:
+        """Say whether a column holds lists, also written as JSON in text (as in CSV)."""
+        values = self.values(column)
+        return bool(values) and all(
+            isinstance(value, list) or (isinstance(value, str) and value.lstrip().startswith("[{")) for value in values
+        )
+
     def say(self, shape: str, how: str, *used: str | None) -> str:
         """Return the sentence that tells a person how the columns were read."""
         left = [name for name in self.names if name not in used]

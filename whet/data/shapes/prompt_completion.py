@@ -18,7 +18,7 @@ def prompt_completion(table: Table, data: Data) -> Reading | None:
     completion = data.columns.get("completion") or table.find("completion", "response")
     if prompt is None or completion is None or "context" in data.columns:
         return None
-    listed = table.kind(prompt) == "a list"
+    listed = table.listed(prompt)
     forced = {"prompt", "completion"} <= set(data.columns) and data.shape is None
     if forced and not listed and prompt.casefold() != "prompt":
         return None  # the shape `fields` makes an instruction from the columns' names
@@ -30,7 +30,7 @@ def prompt_completion(table: Table, data: Data) -> Reading | None:
 
     def conversation(row: Row) -> list[Chat]:
         before, after = messages_of(row.get(prompt), prompt), row.get(completion)
-        if isinstance(after, str) or after is None:
+        if after is None or (isinstance(after, str) and not after.lstrip().startswith("[{")):
             reply: tuple[Message, ...] = (Message("assistant", needed(row, completion)),)
         else:
             reply = messages_of(after, completion)

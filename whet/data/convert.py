@@ -1,0 +1,143 @@
+"""Rows in another shape, read back and compared before they count."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from whet.config.tree import Data
+from whet.data.read import read
+from whet.data.shapes import Unusable
+from whet.errors import DataError, Problem, RunError, UsageError
+from whet.plugins import find, names
+from whet.types import Chat, Example, Feedback, Message, Preference
+
+ENDINGS = (".jsonl", ".json", ".csv", ".tsv")
+RUN = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula
+
+
+def convert(path: str | Path, to: str, out: Path, data: Data | None = None) -> list[str]:
+    """Write the rows of a file in another shape and return what a person should know.
+
+    Raises:
+        DataError: rows that cannot be read, for which the shape has no place, or that do not come back the same.
+        UsageError: no such shape, or `out` cannot be used. RunError: it cannot be written.
+    """
+    if to not in names("data.writers"):
+        raise UsageError(f"--to {to}: choose from {', '.join(names('data.writers'))}")
+    if out.suffix.lower() not in ENDINGS:
+        raise UsageError(f"--out {out}: rows are written as {', '.join(ENDINGS)}; name such a file")
+    if out.exists():
+        raise UsageError(f"--out: {out} exists and nothing is overwritten; name another file")
+    dataset = read(path, data)
+    notes = list(dataset.notes)
+    examples: Sequence[Example] = dataset.examples
+    if to in ("messages", "prompt_completion", "sharegpt") and isinstance(examples[0], Preference | Feedback):
+        examples = [best for example in examples if (best := _best(example))]
+        notes.append(f"the best reply of each row was kept, {len(examples):,} in all; what lost is left out")
+    rows, problems = _written(examples, to)
+    if problems:
+        raise DataError(problems)
+    text, quoted = _text(rows, out.suffix.lower())
+    if quoted:
+        cells = "cells that a spreadsheet would run as formulas begin with ' now, which is not compared"
+        notes.append(f"{sum(quoted.values()):,} {cells}")
+    part = out.with_name(f".part-{out.name}")
+    try:
+        part.write_text(text, encoding="utf-8", newline="")
+        if problems := _differing(examples, part, to, set(quoted)):
+            raise DataError(problems)
+        part.replace(out)
+    except OSError as error:
+        raise RunError(f"{error.filename or out}: {error.strerror or error}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return [*notes, f"{len(rows):,} rows written as {to} to {out}; read back, they say the same"]
+
+
+def _best(example: Example) -> Example | None:
+    """Return the conversation with the best reply, if that one is good."""
+    if isinstance(example, Preference):
+        return Chat(
+            (*_context(example.messages), *example.replies[0]), example.source, example.tools, None, example.split
+        )
+    if isinstance(example, Feedback) and example.value > 0.5:
+        return Chat((*_context(example.messages), *example.reply), example.source, example.tools, None, example.split)
+    return None
+
+
+def _context(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    return tuple(replace(turn, weight=0.0) if turn.role == "assistant" else turn for turn in messages)
+
+
+def _written(examples: Sequence[Example], to: str) -> tuple[list[dict[str, Any]], list[Problem]]:
+    write = find("data.writers", to)
+    splits = any(example.split for example in examples)
+    rows, problems = [], []
+    for example in examples:
+        try:
+            rows.append({**write(example), **({"split": example.split or "train"} if splits else {})})
+        except Unusable as error:
+            problems.append(_problem(example, str(error)))
+    return rows, problems
+
+
+def _differing(examples: Sequence[Example], file: Path, to: str, passed: set[int]) -> list[Problem]:
+    """Return the rows that do not come back the same from a file, those that are passed over aside."""
+    try:
+        back = read(file, Data(shape=to)).examples
+    except DataError as error:
+        return [
+            Problem(
+                str(file.with_name(file.name.removeprefix(".part-"))),
+                one.line,
+                f"refused when read back as {to}: {one.what}",
+            )
+            for one in error.problems
+        ]
+    if len(back) != len(examples):
+        return [
+            _problem(examples[0], f"{len(examples):,} rows came back as {len(back):,}; choose another format or shape")
+        ]
+    what = f"{file.suffix} as {to} does not say all that this row says; choose another format or shape"
+    pairs = enumerate(zip(examples, back, strict=True))
+    return [_problem(one, what) for at, (one, other) in pairs if at not in passed and _plain(one) != _plain(other)]
+
+
+def _plain(example: Example) -> Example:
+    """Return what a row says, without where it stands; a label is an answer like any other in most shapes."""
+    bare = replace(example, source="", split=None)
+    return replace(bare, label=None) if isinstance(bare, Chat) else bare
+
+
+def _problem(example: Example, what: str) -> Problem:
+    path, _, line = example.source.rpartition(":")
+    return Problem(path, int(line or 0), what)
+
+
+def _text(rows: Sequence[dict[str, Any]], suffix: str) -> tuple[str, dict[int, int]]:
+    """Return the file's text and, by row, how many cells were quoted against spreadsheets."""
+    if suffix == ".jsonl":
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), {}
+    if suffix == ".json":
+        return json.dumps(list(rows), ensure_ascii=False, indent=1) + "\n", {}
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    sink = io.StringIO()
+    sheet = csv.writer(sink, "excel-tab" if suffix == ".tsv" else "excel", lineterminator="\n")
+    sheet.writerow(columns)
+    quoted: dict[int, int] = {}
+    for place, row in enumerate(rows):
+        cells = [_cell(row.get(name)) for name in columns]
+        if count := sum(cell.startswith(RUN) for cell in cells):
+            quoted[place] = count
+        sheet.writerow([f"'{cell}" if cell.startswith(RUN) else cell for cell in cells])
+    return sink.getvalue(), quoted
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
