@@ -2,6 +2,8 @@
 
 import json
 import os
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -31,25 +33,27 @@ def check(
     from whet.data.check import check as look
     from whet.data.findings import gate
     from whet.data.preflight import longest_row
-    from whet.data.read import Stream
+    from whet.data.read import streams
     from whet.errors import DataError
 
     files, overrides = _sides(paths)
     wanted = gate(fail_on)
     config = load(None, overrides)
-    streams = {side: [Stream(path, config.data) for path in named] for side, named in files.items()}
+    notes: list[str] = []
     try:
         model = None
         if base:
             renderer, context = _renderer(base)
             model = (renderer, config.data, longest_row(config.data, context))
-        with Shown() as show:
-            report = look(streams, model, processes=os.cpu_count() or 1, show=show)
+        with ExitStack() as open_files, Shown() as show:
+            sides = {side: streams(named, config.data, notes, open_files) for side, named in files.items()}
+            report = look(sides, model, processes=os.cpu_count() or 1, show=show)
     except DataError as error:
         if as_json:
             found = [{"path": p.path, "line": p.line, "what": p.what} for p in error.problems]
             out(json.dumps({"paths": [path for named in files.values() for path in named], "problems": found}))
         raise
+    report = replace(report, notes=(*notes, *report.notes))
     if as_json:
         out(json.dumps({**report.as_dict(), "problems": []}))
     else:

@@ -21,7 +21,7 @@ from whet.types import Chat, Example, Lesson, Preference, Progress, Prompt, Text
 
 AT_ONCE = 1000
 LARGE = 10 * 2**20  # bytes of data from which progress is shown and a second process pays
-APART = ("contradiction", "duplicate", "label_error", "leak")  # what keeps rows to compare them
+APART = ("contradiction", "duplicate", "label_error", "leak", "trigger")  # what keeps rows to compare them
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def check(
         notes += ruler.rendered.notes()
         findings = (*ruler.findings(), *findings)
     return DataReport(
-        tuple(str(stream.path) for _, stream in files),
+        tuple(stream.name for _, stream in files),
         files[0][1].shape,
         len(lengths),
         dict(counts.sides),
@@ -139,7 +139,7 @@ class _Look:
         for side, stream in files:
             show = self._show if stream.size > LARGE else None
             if show:
-                show.begin(f"looking at {stream.path}", stream.lines())
+                show.begin(f"looking at {stream.name}", stream.lines())
             try:
                 for place, example in enumerate(stream, 1):
                     self._see(side, example)

@@ -18,8 +18,9 @@ from whet.types import Chat, Example, Feedback, Preference, Text
 
 Severity = Literal["note", "warning", "error"]
 KINDS = (
-    "contradiction", "empty", "encoding", "exact_duplicate", "imbalance", "label_error", "leak", "near_duplicate",
-    "personal_data", "refusal", "repetition", "secret", "too_long", "truncated",
+    "boilerplate", "contradiction", "demographics", "empty", "encoding", "exact_duplicate", "imbalance", "label_error",
+    "language", "leak", "near_duplicate", "offensive", "outlier", "personal_data", "refusal", "repetition", "secret",
+    "style", "too_long", "trigger", "truncated",
 )  # fmt: skip
 SEVERITIES: tuple[Severity, ...] = ("note", "warning", "error")
 

@@ -23,8 +23,8 @@ from whet.errors import RunError, UsageError
 from whet.types import Example
 
 DROPS = (
-    "empty", "encoding", "exact_duplicate", "label_error", "near_duplicate", "personal_data", "refusal", "repetition",
-    "secret", "truncated",
+    "empty", "encoding", "exact_duplicate", "label_error", "language", "near_duplicate", "offensive", "outlier",
+    "personal_data", "refusal", "repetition", "secret", "trigger", "truncated",
 )  # fmt: skip
 PLACEHOLDERS = {
     "e-mail address": "EMAIL", "IBAN": "IBAN", "payment card": "CARD", "IP address": "IP",

@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from whet.data.documents import KINDS, MOST, document, passages
 from whet.data.json_rows import json_lines, json_rows
 from whet.data.parquet_rows import parquet_rows
-from whet.data.scan import Findings, Line, beginning, lines, not_text
+from whet.data.scan import Findings, Line, Unreadable, beginning, lines, not_text
 from whet.data.table_rows import csv_rows, tsv_rows
 from whet.data.unpack import inner, weigh
+from whet.errors import DataError
 
 PIECE_CHARACTERS = 2000
 PICKLES = {".pkl", ".pickle", ".npy", ".npz", ".pt", ".pth", ".bin", ".joblib", ".ckpt"}
@@ -37,7 +39,7 @@ def rows_of(path: Path, found: Findings, notes: list[str]) -> Iterator[Line]:
     if suffix in SHEETS:
         raise found.stop(0, "is a spreadsheet; save it as CSV (UTF-8) and name that file")
     reader = READERS.get(suffix) or _sniffed(path, suffix, notes)
-    if reader is not parquet_rows and (why_not := not_text(path)):
+    if reader not in (parquet_rows, document_rows) and (why_not := not_text(path)):
         raise found.stop(0, why_not)
     yield from reader(path, found, notes)
 
@@ -109,6 +111,20 @@ def _cut(line: str) -> Iterator[str]:
         yield line[place:]
 
 
+def document_rows(path: Path, found: Findings, notes: list[str]) -> Iterator[Line]:
+    """Yield the passages of a document as rows with one column `text`; a row's line is its place."""
+    try:
+        read = document(path)
+    except DataError as error:
+        found.problems += error.problems
+        raise Unreadable from None
+    count = 0
+    for passage in passages(read):
+        count += 1
+        yield Line(int(passage.source.rpartition(":")[2]), {"text": passage.text})
+    notes += [*read.notes, f"a document, cut between sentences into {count:,} passages of up to {MOST:,} characters"]
+
+
 READERS: dict[str, Reader] = {
     ".jsonl": json_lines,
     ".ndjson": json_lines,
@@ -117,4 +133,6 @@ READERS: dict[str, Reader] = {
     ".tsv": tsv_rows,
     ".parquet": parquet_rows,
     ".txt": text_rows,
+    **{ending: document_rows for ending in KINDS if ending != ".txt"},
 }
+ENDINGS = tuple(READERS)

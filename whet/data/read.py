@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from itertools import chain, islice
 from pathlib import Path
@@ -11,6 +12,7 @@ from whet.config.tree import Data
 from whet.data.formats import rows_of
 from whet.data.scan import Findings, Line, Unreadable, printable, refusal
 from whet.data.shapes import Reading, Row, Shape, Table, Unusable, kind
+from whet.data.sources import PIPED, files, piped
 from whet.data.unpack import Unpackable
 from whet.errors import DataError, Problem
 from whet.plugins import find, names
@@ -38,7 +40,7 @@ SPLITS: dict[str, SplitName] = {
 
 
 def read(path: str | Path, data: Data | None = None) -> Dataset:
-    """Return the examples in a file, and in `notes` how its columns were understood.
+    """Return the examples in a file (or folder, or pattern), and in `notes` how its columns were understood.
 
     The format follows the file's ending, or its beginning if the ending is unknown; the rows' shape follows
     `data.shape`, `data.columns` or the columns of the first hundred rows. `data.limit` is not applied.
@@ -50,10 +52,21 @@ def read(path: str | Path, data: Data | None = None) -> Dataset:
     Example:
         read("faq.csv").notes[0] -> "read as question_answer: question -> user, answer -> assistant"
     """
-    stream = Stream(path, data)
-    examples = tuple(stream)
+    told, notes, problems = list[str](), list[str](), list[Problem]()
+    streams = [Stream(file, data) for file in files(path, told)]
+    examples: list[Example] = []
+    for stream in streams:
+        try:
+            examples += stream
+            notes += stream.notes if len(streams) == 1 else [f"{stream.path}: {note}" for note in stream.notes]
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems)
     labels = {example.label for example in examples if isinstance(example, Chat) and example.label is not None}
-    return Dataset(examples, stream.shape, stream.notes, tuple(sorted(labels)), {str(path): digest(Path(path))})
+    shape = " and ".join(dict.fromkeys(stream.shape for stream in streams))
+    digests = {str(stream.path): digest(stream.path) for stream in streams}
+    return Dataset(tuple(examples), shape, (*notes, *told), tuple(sorted(labels)), digests)
 
 
 class Stream:
@@ -63,8 +76,9 @@ class Stream:
         DataError: every problem of the file, once its last row was looked at. UsageError: see `read`.
     """
 
-    def __init__(self, path: str | Path, data: Data | None = None) -> None:
+    def __init__(self, path: str | Path, data: Data | None = None, called: str = "") -> None:
         self.path, self._data = Path(path), data or Data()
+        self.name = called or printable(path)
         self.shape = ""
         self._told: list[str] = []  # by those who understood the columns
         self._format_notes: list[str] = []
@@ -88,7 +102,7 @@ class Stream:
 
     def __iter__(self) -> Iterator[Example]:
         """Yield the examples of every row that can be used."""
-        path, data, found = self.path, self._data, Findings(printable(self.path))
+        path, data, found = self.path, self._data, Findings(self.name)
         if data.shape:
             find("data.shapes", data.shape)  # a name that is not one is said before anything is read
         if why := refusal(path):
@@ -108,6 +122,21 @@ class Stream:
             pass
         if found.problems:
             raise DataError(sorted(found.problems, key=lambda problem: problem.line))
+
+
+def streams(named: Iterable[str], data: Data, notes: list[str], stack: ExitStack) -> list[Stream]:
+    """Return the files that some names stand for; `-` is what is piped in, kept until the stack unwinds.
+
+    Raises:
+        DataError: a folder or pattern with no data in it.
+    """
+    found = []
+    for name in named:
+        if name == PIPED:
+            found.append(Stream(stack.enter_context(piped()), data, "stdin"))
+        else:
+            found += [Stream(path, data) for path in files(name, notes)]
+    return found
 
 
 def _rows(path: Path, found: Findings, notes: list[str]) -> Iterator[Line]:

@@ -72,8 +72,8 @@ def inner(path: Path) -> Path:
     if path.suffix.lower() not in KINDS:
         return path
     within = Path(_member(path).filename) if path.suffix.lower() == ".zip" else path.with_suffix("")
-    if within.suffix.lower() in (*KINDS, ".parquet", ".tar"):
-        raise Unpackable(f"holds {within.name!r}, which is packed itself; unpack it once")
+    if within.suffix.lower() in (*KINDS, ".parquet", ".tar", ".docx", ".pdf", ".html", ".htm", ".md", ".markdown"):
+        raise Unpackable(f"holds {within.name!r}, which is read only as it is; unpack it first")
     return within
 
 

@@ -1,0 +1,76 @@
+"""What a person names as data: a file, a folder, a pattern, or what is piped in."""
+
+import glob
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from whet.data.formats import ENDINGS
+from whet.data.scan import printable
+from whet.data.unpack import KINDS as PACKED
+from whet.errors import DataError, Problem
+
+PIPED = "-"
+MOST = 10_000  # files of a folder or pattern
+
+
+def files(named: str | Path, notes: list[str]) -> list[Path]:
+    """Return the data files that a name stands for, in the order of their names.
+
+    A folder stands for every file below it that can be read as data, by its ending; hidden ones, and what links lead
+    to, are left out. `*`, `?`, `[...]` and `**` make a pattern, unless a file has just that name.
+
+    Raises:
+        DataError: there is none, or there are more than MOST.
+    """
+    path = Path(named)
+    if path.is_dir():
+        below = sorted(_below(path))
+        kept = [file for file in below if _is_data(file)]
+        if left := Counter(file.suffix or "without an ending" for file in below if not _is_data(file)):
+            told = ", ".join(f"{count:,} {ending}" for ending, count in left.most_common(5))
+            notes.append(f"{printable(path)}: files that are no data were left out ({told})")
+        return _some(kept, path, "holds no file that can be read as data")
+    if glob.has_magic(str(named)) and not path.exists():
+        root = Path(path.anchor)  # pathlib's patterns follow no link, glob's do
+        found = root.glob(str(path.relative_to(root)) if path.anchor else str(path))
+        return _some(sorted(file for file in found if not file.name.startswith(".")), path, "matches no file")
+    return [path]
+
+
+def _some(found: list[Path], path: Path, none: str) -> list[Path]:
+    there = [file for file in found if file.is_file()]
+    if not there:
+        raise DataError([Problem(printable(path), 0, f"{none}; the endings are {', '.join(ENDINGS)}")])
+    if len(there) > MOST:
+        raise DataError([Problem(printable(path), 0, f"stands for {len(there):,} files; name at most {MOST:,}")])
+    return there
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for entry in folder.iterdir():
+        if entry.name.startswith(".") or entry.is_symlink():
+            continue
+        if entry.is_dir():
+            yield from _below(entry)
+        else:
+            yield entry
+
+
+def _is_data(file: Path) -> bool:
+    name = file.with_suffix("") if file.suffix.lower() in PACKED and file.suffix.lower() != ".zip" else file
+    return name.suffix.lower() in ENDINGS or file.suffix.lower() == ".zip"
+
+
+@contextmanager
+def piped() -> Iterator[Path]:
+    """Give a file with what is piped in, for as long as it is needed."""
+    with tempfile.TemporaryDirectory(prefix="whet-") as folder:
+        kept = Path(folder, "stdin")
+        with kept.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield kept
