@@ -225,7 +225,7 @@ def test_the_policy_in_the_docstring_names_the_limits_in_force():
     ("make", "words"),
     [
         (lambda path: None, "no such file"),
-        (lambda path: path.mkdir(), "folder"),
+        (lambda path: path.mkdir(), "holds no file"),
         (os.mkfifo, "pipe"),
         (lambda path: path.symlink_to("/dev/zero"), "device"),
         (lambda path: path.symlink_to(path), "opened"),
@@ -257,7 +257,7 @@ def test_a_file_without_permission_is_refused(tmp_path):
     if me == 0:
         os.seteuid(65534)  # the superuser may read everything
     try:
-        with pytest.raises(DataError, match="may not be read"):
+        with pytest.raises(DataError, match=r"may not be (?:read|looked into)"):
             read(path)
     finally:
         os.seteuid(me)

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from whet.cli.plan import config_of
 from whet.cli.progress import Shown, out
-from whet.config.load import dump, load, load_saved
+from whet.config.load import dump, load_saved
 from whet.config.tree import Config
 from whet.errors import Interrupted, RunError, UsageError, WhetError
 from whet.runs.run import Run
@@ -17,18 +18,6 @@ from whet.train.prepare import prepare
 from whet.train.stop import on_signals
 from whet.train.train import train
 from whet.tune.tune import summary, tune
-
-
-def config_of(source: str, overrides: Sequence[str], given: Mapping[str, str] | None = None) -> Config:
-    """Return the config of a recipe, or of a data file with all defaults."""
-    if Path(source).suffix in (".yaml", ".yml"):
-        return load(source, overrides, given)
-    return load(None, overrides, {"data.train": source, **(given or {})})
-
-
-def show_recipe(source: str, overrides: Sequence[str]) -> None:
-    """Print the resolved recipe."""
-    out(dump(config_of(source, overrides)).rstrip())
 
 
 def start(

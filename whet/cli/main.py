@@ -38,10 +38,14 @@ def tune(
     as_json: AsJson = False,
 ) -> None:
     """The main job: train on DATA, compare with prompting on held-out questions, give a verdict."""
-    from whet.cli.journey import start
+    from whet.cli.plan import foresee
 
     options = {"data.validation": validation, "data.test": test, "model.name": base}
     given = {key: str(value) for key, value in options.items() if value is not None}
+    foresee(data, overrides or [], given)
+
+    from whet.cli.journey import start
+
     start("tune", data, overrides or [], out_folder, as_json, given)
 
 
@@ -54,11 +58,15 @@ def train(
     show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe and stop.")] = False,
 ) -> None:
     """The training alone, without the comparison."""
-    from whet.cli.journey import show_recipe, start
+    from whet.cli.plan import foresee, show_recipe
 
     if show:
         show_recipe(recipe, overrides or [])
         return
+    foresee(recipe, overrides or [])
+
+    from whet.cli.journey import start
+
     start("train", recipe, overrides or [], out_folder, as_json)
 
 
@@ -72,6 +80,10 @@ def resume(
     ] = False,
 ) -> None:
     """Continue an interrupted run, to the bit."""
+    from whet.runs.store import find
+
+    find(run)
+
     from whet.cli.journey import resume as go_on
 
     go_on(run, as_json, allow_drift)
@@ -125,6 +137,10 @@ def export(
     merged: Annotated[Path, typer.Option("--merged", help="Folder for one plain model that transformers loads.")],
 ) -> None:
     """Write base and adapter as one model; fails if it answers differently."""
+    from whet.runs.store import find
+
+    find(run)
+
     from whet.cli.talk import export as write
 
     write(run, merged)
@@ -173,6 +189,6 @@ def _verdict(path: Path) -> dict[str, str]:
 @app.command()
 def show(run: RunPath, as_json: AsJson = False) -> None:
     """Show a run: how it stands, its verdict, its figures and what happened."""
-    from whet.cli.talk import show as tell
+    from whet.cli.plan import show as tell
 
     tell(run, as_json)

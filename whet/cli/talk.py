@@ -1,4 +1,4 @@
-"""Using a finished model from the command line: chat, generate, evaluate, export, and looking at runs."""
+"""Using a finished model from the command line: chat, generate, evaluate, and export."""
 
 import json
 import math
@@ -20,7 +20,7 @@ from whet.evals.evaluate import ask, score
 from whet.models.export import check_base, export_merged
 from whet.models.load import check_folder
 from whet.models.source import resolve, usable
-from whet.runs.run import disk, replace_whole
+from whet.runs.run import replace_whole
 from whet.runs.store import find
 from whet.train.stop import on_signals
 from whet.tune import compare
@@ -187,33 +187,3 @@ def models(as_json: bool) -> None:
         shown = f"{row['bytes'] / 2**20:,.0f} MiB" if row["bytes"] else "-"
         out(f"{row['name']}  {shown}  {row['origin']}  ({row['public_name']})")
     Shown().say("also: any hub id (org/name@revision), any local folder of safetensors, any .gguf file")
-
-
-def show(name: str, as_json: bool) -> None:
-    """Tell how a run stands."""
-    run = find(name)
-    report = run.path / "report.json"
-    told = {
-        "run": str(run.path),
-        **run.read_json("run.json"),
-        "status": run.status,
-        "events": list(run.read("events")),
-    }
-    if report.exists():
-        told["report"] = run.read_json("report.json")
-    if as_json:
-        out(json.dumps(told))
-        return
-    out(f"{run.path}: {told['status']}")
-    if "report" in told:
-        found = told["report"]
-        if found.get("verdict"):
-            out(found["verdict"]["sentence"])
-        for who, figures in found["contenders"].items():
-            for metric, value in figures["metrics"].items():
-                out(f"  {who:>10} {metric:>9} {value['value']:.4f} ({value['low']:.4f} to {value['high']:.4f})")
-        out(found["training"]["curve"])
-    for event in told["events"]:
-        out(f"  {event.get('event')}: {event.get('what', '')}")
-    with disk(run.path):
-        out(f"  files: {', '.join(sorted(path.name for path in run.path.iterdir()))}")

@@ -1,5 +1,6 @@
 """What a person names as data: a file, a folder, a pattern, or what is piped in."""
 
+import errno
 import glob
 import shutil
 import sys
@@ -28,18 +29,29 @@ def files(named: str | Path, notes: list[str]) -> list[Path]:
         DataError: there is none, or there are more than MOST.
     """
     path = Path(named)
-    if path.is_dir():
-        below = sorted(_below(path))
-        kept = [file for file in below if _is_data(file)]
-        if left := Counter(file.suffix or "without an ending" for file in below if not _is_data(file)):
-            told = ", ".join(f"{count:,} {ending}" for ending, count in left.most_common(5))
-            notes.append(f"{printable(path)}: files that are no data were left out ({told})")
-        return _some(kept, path, "holds no file that can be read as data")
-    if glob.has_magic(str(named)) and not path.exists():
+    try:
+        if path.is_dir():
+            return _folder(path, notes)
+        if not glob.has_magic(str(named)) or path.exists():
+            return [path]
         root = Path(path.anchor)  # pathlib's patterns follow no link, glob's do
         found = root.glob(str(path.relative_to(root)) if path.anchor else str(path))
         return _some(sorted(file for file in found if not file.name.startswith(".")), path, "matches no file")
-    return [path]
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOENT):
+            return [path]  # why it cannot be opened is said by who opens it
+        where = printable(error.filename or path)
+        what = f"may not be looked into: {error.strerror}; change its permissions"
+        raise DataError([Problem(where, 0, what)]) from None
+
+
+def _folder(path: Path, notes: list[str]) -> list[Path]:
+    below = sorted(_below(path))
+    kept = [file for file in below if _is_data(file)]
+    if left := Counter(file.suffix or "without an ending" for file in below if not _is_data(file)):
+        told = ", ".join(f"{count:,} {ending}" for ending, count in left.most_common(5))
+        notes.append(f"{printable(path)}: files that are no data were left out ({told})")
+    return _some(kept, path, "holds no file that can be read as data")
 
 
 def _some(found: list[Path], path: Path, none: str) -> list[Path]:
