@@ -21,7 +21,7 @@ from whet.types import Chat, Example, Lesson, Preference, Progress, Prompt, Text
 
 AT_ONCE = 1000
 LARGE = 10 * 2**20  # bytes of data from which progress is shown and a second process pays
-APART = ("contradiction", "duplicate", "label_error", "leak", "trigger")  # what keeps rows to compare them
+APART = ("trigger", "duplicate", "contradiction", "label_error", "leak")  # what keeps rows to compare them; last first
 
 
 @dataclass(frozen=True, slots=True)

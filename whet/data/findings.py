@@ -125,9 +125,13 @@ class Inspection:
         return row
 
     def found(self) -> tuple[list[Found], list[str]]:
-        """Return what was found, and what could not be looked for."""
-        found = [one for check in self._checks for one in check.findings()]
-        return found, [remark for check in self._checks if (remark := getattr(check, "remark", ""))]
+        """Return what was found, and what could not be looked for; what the checks kept is let go."""
+        found, remarks = list[Found](), list[str]()
+        while self._checks:
+            check = self._checks.pop()
+            found += check.findings()
+            remarks += [remark] if (remark := getattr(check, "remark", "")) else []
+        return found, remarks
 
     def findings(self, found: Iterable[Found]) -> tuple[Finding, ...]:
         """Return findings by line instead of row, the gravest and most frequent first."""

@@ -8,7 +8,7 @@ in Li and Koenig 2010, "b-Bit Minwise Hashing".
 import re
 import zlib
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -23,6 +23,7 @@ FEW = 20  # texts of which nothing is called boilerplate
 KEPT = 2**25  # hashes kept at most, 4 bytes each; beyond, long texts are kept as sketches
 LEAST = 64  # hashes kept of a long text at least
 PAIRS = 2**13  # compared at a time
+MANY = 2**20  # hashes looked through at a time
 BLOCK = 2**17  # words, and hashes, at a time
 _PRIME = np.uint64((1 << 31) - 1)
 _WORD = re.compile(r"\w+")
@@ -157,7 +158,7 @@ class _Forest:
         self._roots()
         return self._leader
 
-    def _join(self, texts: Ints, keys: NDArray[np.uint64], marks: NDArray[np.uint8]) -> None:
+    def _join(self, texts: Ints, keys: NDArray[np.uint32], marks: NDArray[np.uint8]) -> None:
         """Join those that are alike among texts with equal keys."""
         new = np.concatenate([[True], keys[1:] != keys[:-1]]) if len(keys) else np.zeros(0, bool)
         place = np.arange(len(keys)) - np.maximum.accumulate(np.where(new, np.arange(len(keys)), 0))  # in its bucket
@@ -232,23 +233,48 @@ def _telling(hashes: NDArray[np.uint32], ends: Ints) -> tuple[NDArray[np.uint32]
     """Return the hashes without boilerplate, but for texts of which too little would be left."""
     if len(ends) <= FEW:
         return hashes, ends
-    most = COMMON * len(ends)
-    coarse = np.zeros(2**16, np.int64)
-    for begin in range(0, len(hashes), 2**22):
-        coarse += np.bincount(hashes[begin : begin + 2**22] & 0xFFFF, minlength=2**16)
-    values, counts = np.unique(hashes[coarse[hashes & 0xFFFF] > most], return_counts=True)
-    common = values[counts > most]
+    common = _common(hashes, COMMON * len(ends))
     if not len(common):
         return hashes, ends
-    keep = ~np.isin(hashes, common)
-    left = np.diff(np.concatenate([[0], np.cumsum(keep)])[ends], prepend=0)
-    keep |= np.repeat(left < 3, np.diff(ends, prepend=0))
-    return hashes[keep], np.concatenate([[0], np.cumsum(keep)])[ends]
+    left, left_ends, filled = np.empty_like(hashes), np.empty_like(ends), 0
+    for at, last in _blocks(ends, MANY):
+        begin = int(ends[at - 1]) if at else 0
+        part, sizes = hashes[begin : int(ends[last - 1])], np.diff(ends[at:last], prepend=begin)
+        keep, own = ~np.isin(part, common), np.repeat(np.arange(last - at), sizes)
+        counts = np.bincount(own[keep], minlength=last - at)
+        keep |= (counts < 3)[own]
+        counts = np.where(counts < 3, sizes, counts)
+        left[filled : filled + int(counts.sum())] = part[keep]
+        left_ends[at:last] = filled + np.cumsum(counts)
+        filled += int(counts.sum())
+    return left[:filled], left_ends
+
+
+def _common(hashes: NDArray[np.uint32], most: float) -> NDArray[np.uint32]:
+    """Return the hashes that more texts than that have; first by their last bits, which takes little memory."""
+    coarse = np.zeros(2**16, np.int64)
+    pieces = [hashes[begin : begin + MANY] for begin in range(0, len(hashes), MANY)]
+    for piece in pieces:
+        coarse += np.bincount(piece & 0xFFFF, minlength=2**16)
+    likely = [piece[(coarse > most)[piece & 0xFFFF]] for piece in pieces]
+    values, counts = np.unique(np.concatenate(likely), return_counts=True) if likely else (hashes, np.zeros(0, int))
+    common: NDArray[np.uint32] = values[counts > most]
+    return common
+
+
+def _blocks(ends: Ints, most: int) -> Iterator[tuple[int, int]]:
+    """Yield (first, last + 1) of texts that lie together and have about so many hashes in all."""
+    at = 0
+    while at < len(ends):
+        begin = int(ends[at - 1]) if at else 0
+        last = max(at + 1, int(np.searchsorted(ends, begin + most, "right")))
+        yield at, last
+        at = last
 
 
 def _signatures(
     hashes: NDArray[np.uint32], begins: Ints, ends: Ints
-) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint8]]:
+) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint8]]:
     """Return per text a number of all its hashes, one for each band of its MinHash, and a byte of each smallest hash.
 
     Shapes: (N,), (BANDS, N), (N, BANDS * ROWS).
@@ -258,20 +284,17 @@ def _signatures(
     shift = rng.integers(0, int(_PRIME), BANDS * ROWS, dtype=np.uint64)
     mix = rng.integers(1, 2**63, ROWS, dtype=np.uint64) | np.uint64(1)
     texts = len(ends)
-    whole, bands = np.zeros(texts, np.uint64), np.zeros((BANDS, texts), np.uint64)
+    whole, bands = np.zeros(texts, np.uint64), np.zeros((BANDS, texts), np.uint32)
     marks = np.zeros((texts, BANDS * ROWS), np.uint8)
-    at = 0
-    while at < texts:
-        last = max(at + 1, int(np.searchsorted(ends, begins[at] + BLOCK // 4, "right")))
+    for at, last in _blocks(ends, BLOCK // 4):
         values = hashes[begins[at] : ends[last - 1]].astype(np.uint64) % _PRIME
         full = np.flatnonzero(ends[at:last] > begins[at:last])  # reduceat knows no empty piece
         starts = (begins[at:last] - begins[at])[full]
         if len(full):
             smallest = np.minimum.reduceat((values * slope[:, None] + shift[:, None]) % _PRIME, starts, axis=1)
             mixed = (smallest.reshape(BANDS, ROWS, -1) * mix[:, None]).sum(1)
-            bands[:, at + full] = mixed ^ (mixed >> np.uint64(29))
+            bands[:, at + full] = mixed >> np.uint64(32)  # texts that meet by chance are told apart later
             marks[at + full] = (smallest >> np.uint64(11)).T.astype(np.uint8)
             spread = values * np.uint64(0x9E3779B97F4A7C15)
             whole[at + full] = np.add.reduceat((spread ^ (spread >> np.uint64(32))) * mix[0], starts)
-        at = last
     return whole, bands, marks
