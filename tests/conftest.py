@@ -56,6 +56,14 @@ def make_model(folder: Path, seed: int = 0, **changes: object) -> None:
     model.save_pretrained(folder)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keep what tests remember about test sets out of the user's own state."""
+    folder = tmp_path_factory.mktemp("state")
+    os.environ["WHET_STATE"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")

@@ -54,6 +54,8 @@ class Chat:
     tools: tuple[Frozen, ...] = ()
     label: str | None = None
     split: SplitName | None = None  # where the user's own data says the row belongs
+    groups: tuple[str, ...] = ()  # "column=value" of what keeps it on one side with others: a user, a document
+    time: float | None = None  # seconds since 1970, where the data says and it was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Text:
     text: str
     source: str = ""
     split: SplitName | None = None
+    groups: tuple[str, ...] = ()
+    time: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class Preference:
     source: str = ""
     tools: tuple[Frozen, ...] = ()
     split: SplitName | None = None
+    groups: tuple[str, ...] = ()
+    time: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,8 @@ class Feedback:
     source: str = ""
     tools: tuple[Frozen, ...] = ()
     split: SplitName | None = None
+    groups: tuple[str, ...] = ()
+    time: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,8 @@ class Prompt:
     split: SplitName | None = None
     item: Frozen = field(default_factory=dict)
     grader: Frozen | None = None
+    groups: tuple[str, ...] = ()
+    time: float | None = None
 
     @property
     def question(self) -> str:

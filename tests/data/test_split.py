@@ -2,12 +2,13 @@
 
 import pytest
 
+from whet.config.tree import Data
 from whet.data.near import groups
 from whet.data.split import Splits, check_apart, content_hash, draw, part, prompts
 from whet.errors import DataError
 from whet.types import Chat, Message
 
-SHARES = (0.1, 0.15)
+SHARES = Data(shares=(0.1, 0.15))
 
 
 def chat(asked: str, said: str = "yes", source: str = "f.jsonl:1", split=None) -> Chat:

@@ -64,7 +64,7 @@ def check(
 
 def _sides(arguments: list[str]) -> tuple[dict[str, list[str]], list[str]]:
     """Return the files of each side and the settings among the arguments."""
-    from whet.data.read import SPLITS
+    from whet.data.place import SPLITS
     from whet.errors import UsageError
 
     files: dict[str, list[str]] = {}
@@ -156,6 +156,60 @@ def convert(
 
     for note in carry(file, to, output, load(None, overrides or []).data):
         Shown().say(note)
+
+
+@app.command()
+def split(
+    file: Annotated[str, typer.Argument(metavar="PATH")],
+    overrides: Overrides = None,
+    output: Annotated[Path | None, typer.Option("--out", help="Write the sides into this new folder.")] = None,
+) -> None:
+    """Part a file into train, validation and test: by content, group, label or time, or into folds."""
+    from whet.config.load import load
+    from whet.data.parted import parting, write
+
+    parted = parting(file, load(None, overrides or []).data)
+    for sentence in parted.sentences():
+        out(sentence)
+    if output is None:
+        Shown().say("this is the plan; add --out FOLDER to carry it out")
+        return
+    write(parted, output)
+    Shown().say(f"written to {output}, each file with its trail")
+
+
+@app.command()
+def card(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH... [train=PATH] [test=PATH] [KEY=VALUE]...")],
+    license: Annotated[str | None, typer.Option("--license", help="Under what the data may be used.")] = None,
+    output: Annotated[Path | None, typer.Option("--out", help="Write it here instead of to stdout.")] = None,
+) -> None:
+    """Print the data card: what is in the files, what they were made from, and what the checks found."""
+    from whet.config.load import load
+    from whet.data.card import card as describe
+    from whet.data.check import check as look
+    from whet.data.read import streams
+    from whet.errors import RunError, UsageError
+
+    if output and output.exists():
+        raise UsageError(f"--out: {output} exists and nothing is overwritten; name another file")
+    named, overrides = _sides(paths)
+    config = load(None, overrides)
+    notes: list[str] = []
+    with ExitStack() as open_files, Shown() as show:
+        sides = {side: streams(files, config.data, notes, open_files) for side, files in named.items()}
+        report = look(sides, processes=os.cpu_count() or 1, show=show)
+        files = [stream.path for found in sides.values() for stream in found]
+        name = Path(next(iter(named.values()))[0]).stem
+        text = describe(replace(report, notes=(*notes, *report.notes)), files, name, license)
+    if output is None:
+        out(text.rstrip())
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"{output}: {error.strerror or error}") from None
+    Shown().say(f"written to {output}")
 
 
 @app.command()

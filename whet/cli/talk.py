@@ -13,13 +13,14 @@ from whet.config.load import load
 from whet.data.preflight import with_instruction
 from whet.data.prompts import read_prompts
 from whet.data.read import read
-from whet.data.split import draw_prompts, prompts
+from whet.data.split import content_hash, draw_prompts, prompts
 from whet.engines.open import Opened, open_model
 from whet.errors import DataError, Interrupted, ModelError, Problem, RunError, UsageError
 from whet.evals.evaluate import ask, score
 from whet.models.export import check_base, export_merged
 from whet.models.load import check_folder
 from whet.models.source import resolve, usable
+from whet.runs.looks import look
 from whet.runs.run import replace_whole
 from whet.runs.store import find
 from whet.train.stop import on_signals
@@ -138,6 +139,8 @@ def evaluate(model: str, data: Path, overrides: Sequence[str], as_json: bool) ->
         show.begin("asking", len(asked))
         sampling = Sampling(max_tokens=max_tokens, choices=compare.choices(config.eval, known))
         answers = score(asked, ask(opened.engine, asked, sampling, show), scorers)
+        if remark := look(map(content_hash, examples), _weights(_model(model), opened)):
+            show.say(remark)
     found = compare.metrics(answers, known, config.eval, config.seed)
     for name, value in found.items():
         if not as_json:

@@ -108,6 +108,9 @@ def build(tree: dict[str, Any]) -> Config:
         raise ConfigError("\n".join(lines)) from None
     if config.model.quantize and config.adapter.kind == "full":
         raise ConfigError("model.quantize: packed weights cannot train; use adapter.kind=lora or leave it out")
+    if (config.data.fold or 0) >= (config.data.folds or 1):
+        known = f"0 to {config.data.folds - 1}" if config.data.folds else "data.folds says into how many parts"
+        raise ConfigError(f"data.fold: {config.data.fold} is not one of the parts; {known}")
     return config
 
 

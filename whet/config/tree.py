@@ -3,9 +3,17 @@
 The docstring under a field is its only documentation: `whet train --show` and the reference print it.
 """
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _listed(value: Any) -> Any:
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+"""One name, several with commas between, or a list."""
 
 
 class Section(BaseModel):
@@ -62,6 +70,17 @@ class Data(Section):
     """Use at most this many training rows, drawn by content hash."""
     shares: tuple[float, float] = (0.1, 0.15)
     """Shares set aside for validation and test when no files are given for them."""
+    group: Names | None = None
+    """Columns whose equal values keep rows on one side, such as a user or a document. Left open, columns that are
+    called so (`conversation_id`, `user_id`, `document_id` ...) are taken; none takes none."""
+    time: str | None = None
+    """Column with the time of a row: the newest rows are tested, those before them validate."""
+    stratify: bool | None = None
+    """true gives every label its share of each side."""
+    folds: int | None = Field(None, ge=2, le=100)
+    """Parts for cross-validation; `data.fold` is tested."""
+    fold: int | None = Field(None, ge=0)
+    """Which of `data.folds` is tested, from 0; default is 0."""
     max_tokens: int | None = Field(None, ge=8)
     """Longest row in tokens; default is the model's context, at most 4,096."""
     overlong: Literal["error", "drop", "truncate_left", "split"] = "error"
@@ -124,13 +143,13 @@ class Eval(Section):
     """Judge on at most this many test questions, drawn by content hash."""
     validation_limit: int = Field(64, ge=1)
     """Validate on at most this many rows, drawn by content hash."""
-    contenders: tuple[Literal["zero_shot", "few_shot", "tuned"], ...] = Field(
+    contenders: Annotated[tuple[Literal["zero_shot", "few_shot", "tuned"], ...], BeforeValidator(_listed)] = Field(
         ("zero_shot", "few_shot", "tuned"), min_length=1
     )
     """Who is compared."""
     shots: int = Field(3, ge=1, le=64)
     """Examples in the few-shot prompt, nearest by BM25."""
-    scorers: tuple[str, ...] | None = None
+    scorers: Names | None = None
     """Scorers; default is chosen from the data. The first decides the verdict."""
     choose: bool | None = None
     """true lets everybody answer with the known label that is likeliest as a whole answer, instead of freely."""

@@ -11,6 +11,8 @@ from typing import Any
 from whet.config.tree import Data
 from whet.data.read import read
 from whet.data.shapes import Unusable
+from whet.data.sources import files
+from whet.data.trail import leave
 from whet.errors import DataError, Problem, RunError, UsageError
 from whet.plugins import find, names
 from whet.types import Chat, Example, Feedback, Message, Preference
@@ -55,6 +57,7 @@ def convert(path: str | Path, to: str, out: Path, data: Data | None = None) -> l
         raise RunError(f"{error.filename or out}: {error.strerror or error}") from None
     finally:
         part.unlink(missing_ok=True)
+    leave(out, "convert", files(path, []), {"to": to}, {"rows": len(rows)})
     return [*notes, f"{len(rows):,} rows written as {to} to {out}; read back, they say the same"]
 
 
@@ -62,10 +65,22 @@ def _best(example: Example) -> Example | None:
     """Return the conversation with the best reply, if that one is good."""
     if isinstance(example, Preference):
         return Chat(
-            (*_context(example.messages), *example.replies[0]), example.source, example.tools, None, example.split
+            (*_context(example.messages), *example.replies[0]),
+            example.source,
+            example.tools,
+            split=example.split,
+            groups=example.groups,
+            time=example.time,
         )
     if isinstance(example, Feedback) and example.value > 0.5:
-        return Chat((*_context(example.messages), *example.reply), example.source, example.tools, None, example.split)
+        return Chat(
+            (*_context(example.messages), *example.reply),
+            example.source,
+            example.tools,
+            split=example.split,
+            groups=example.groups,
+            time=example.time,
+        )
     return None
 
 
@@ -79,16 +94,25 @@ def _written(examples: Sequence[Example], to: str) -> tuple[list[dict[str, Any]]
     rows, problems = [], []
     for example in examples:
         try:
-            rows.append({**write(example), **({"split": example.split or "train"} if splits else {})})
+            rows.append({**write(example), **_place(example, splits)})
         except Unusable as error:
             problems.append(_problem(example, str(error)))
     return rows, problems
 
 
+def _place(example: Example, splits: bool) -> dict[str, Any]:
+    """Return the columns that say where a row belongs."""
+    named = dict(group.split("=", 1) for group in example.groups if not group.startswith("row="))
+    time = {} if example.time is None else {"time": example.time}
+    return {**({"split": example.split or "train"} if splits else {}), **named, **time}
+
+
 def _differing(examples: Sequence[Example], file: Path, to: str, passed: set[int]) -> list[Problem]:
     """Return the rows that do not come back the same from a file, those that are passed over aside."""
+    groups = tuple({group.partition("=")[0]: "" for one in examples for group in one.groups}) or None
+    time = "time" if any(one.time is not None for one in examples) else None
     try:
-        back = read(file, Data(shape=to)).examples
+        back = read(file, Data(shape=to, group=groups, time=time)).examples
     except DataError as error:
         return [
             Problem(
@@ -109,7 +133,8 @@ def _differing(examples: Sequence[Example], file: Path, to: str, passed: set[int
 
 def _plain(example: Example) -> Example:
     """Return what a row says, without where it stands; a label is an answer like any other in most shapes."""
-    bare = replace(example, source="", split=None)
+    groups = tuple(sorted({group for group in example.groups if not group.startswith("row=")}))
+    bare = replace(example, source="", split=None, groups=groups)
     return replace(bare, label=None) if isinstance(bare, Chat) else bare
 
 

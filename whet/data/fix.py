@@ -5,7 +5,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from whet.data.near import groups
 from whet.data.read import read
 from whet.data.scan import Findings, printable
 from whet.data.split import content_hash
+from whet.data.trail import leave
 from whet.errors import RunError, UsageError
 from whet.types import Example
 
@@ -50,6 +51,8 @@ class Wanted:
 class Plan:
     """The rows as they will be, and what was changed in which of them (file:line, what)."""
 
+    path: str
+    wanted: Wanted
     rows: list[dict[str, Any]] = field(default_factory=list)
     changes: list[tuple[str, str]] = field(default_factory=list)
 
@@ -70,7 +73,7 @@ def plan(path: str | Path, data: Data, wanted: Wanted) -> Plan:
         raise UsageError(f"--drop {strange[0]}: choose from {', '.join(DROPS)}")
     dataset = read(path, data)
     dropped = _dropped(dataset.examples, wanted)
-    made = Plan()
+    made = Plan(str(path), wanted)
     place = printable(path)
     for number, row in rows_of(Path(path), Findings(place), []):
         source = f"{place}:{number}"
@@ -84,7 +87,7 @@ def plan(path: str | Path, data: Data, wanted: Wanted) -> Plan:
 
 
 def write(made: Plan, out: Path) -> Path:
-    """Write the rows as JSON Lines and, beside them, what was changed; return the path of the latter.
+    """Write the rows as JSON Lines and, beside them, their trail and what was changed; return the path of the latter.
 
     Raises:
         UsageError: one of the files exists, as nothing is ever overwritten. RunError: they cannot be written.
@@ -102,6 +105,8 @@ def write(made: Plan, out: Path) -> Path:
             part.replace(file)
     except OSError as error:
         raise RunError(f"{error.filename or out}: {error.strerror or error}") from None
+    done = {name: value for name, value in asdict(made.wanted).items() if value}
+    leave(out, "fix", [made.path], done, {"rows": len(made.rows), **Counter(what for _, what in made.changes)})
     return record
 
 

@@ -1,7 +1,6 @@
 """From a file to examples, or to every problem that stands in the way."""
 
 import dataclasses
-import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -10,13 +9,15 @@ from pathlib import Path
 
 from whet.config.tree import Data
 from whet.data.formats import rows_of
+from whet.data.place import Columns, Place, columns
 from whet.data.scan import Findings, Line, Unreadable, printable, refusal
 from whet.data.shapes import Reading, Row, Shape, Table, Unusable, kind
 from whet.data.sources import PIPED, files, piped
+from whet.data.trail import digest, follow
 from whet.data.unpack import Unpackable
 from whet.errors import DataError, Problem
 from whet.plugins import find, names
-from whet.types import Chat, Dataset, Example, Message, SplitName, Text
+from whet.types import Chat, Dataset, Example, Message, Text
 
 FIRST_ROWS = 100
 BY_LINE = (".jsonl", ".ndjson", ".csv", ".tsv")
@@ -27,16 +28,6 @@ ORDER = (
 LAST = "fields"
 SCALARS = {"text", "a number", "true or false"}
 ROLES = ("prompt", "completion", "context", "system", "label", "text", "messages")
-SPLITS: dict[str, SplitName] = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "eval": "validation",
-    "test": "test",
-}
 
 
 def read(path: str | Path, data: Data | None = None) -> Dataset:
@@ -66,6 +57,7 @@ def read(path: str | Path, data: Data | None = None) -> Dataset:
     labels = {example.label for example in examples if isinstance(example, Chat) and example.label is not None}
     shape = " and ".join(dict.fromkeys(stream.shape for stream in streams))
     digests = {str(stream.path): digest(stream.path) for stream in streams}
+    told += [why for stream in streams if (why := follow(stream.path)[1])]
     return Dataset(tuple(examples), shape, (*notes, *told), tuple(sorted(labels)), digests)
 
 
@@ -112,11 +104,12 @@ class Stream:
         if not first:
             raise DataError(found.problems or [Problem(found.path, 0, "there are no rows in it; add some examples")])
         try:
-            split = _split_column(first)
-            self.shape, reading = _recognised(Table(tuple(_without(line.row, split) for line in first)), data, found)
-            for example in _examples(chain(first, rows), reading, self.shape, split, data, found):
+            table = Table(tuple(line.row for line in first))
+            places = columns(table, data)
+            self.shape, reading = _recognised(_teaching(table, places), data, found)
+            for example in _examples(chain(first, rows), reading, self.shape, places, data, found):
                 if not self._told:
-                    self._told = [reading.note, *_told(reading, split, data, example)]
+                    self._told = [reading.note, *_told(reading, data, example), *places.notes(data, table)]
                 yield example
         except Unreadable:  # too many problems, or one that makes looking further pointless
             pass
@@ -135,7 +128,9 @@ def streams(named: Iterable[str], data: Data, notes: list[str], stack: ExitStack
         if name == PIPED:
             found.append(Stream(stack.enter_context(piped()), data, "stdin"))
         else:
-            found += [Stream(path, data) for path in files(name, notes)]
+            named_here = files(name, notes)
+            notes += [why for path in named_here if (why := follow(path)[1])]
+            found += [Stream(path, data) for path in named_here]
     return found
 
 
@@ -151,19 +146,12 @@ def _rows(path: Path, found: Findings, notes: list[str]) -> Iterator[Line]:
         found.problems.append(Problem(found.path, 0, f"reading failed: {error.strerror or error}; try again"))
 
 
-def _split_column(first: list[Line]) -> str | None:
-    """Return the column that says train, validation or test, if there is one and it says so."""
-    column = Table(tuple(line.row for line in first)).optional("split")
-    return column if any(_split_of(line.row, column) for line in first) else None
-
-
-def _split_of(row: Row, column: str | None) -> SplitName | None:
-    value = row.get(column) if column else None
-    return SPLITS.get(value.strip().lower()) if isinstance(value, str) else None
-
-
-def _without(row: Row, column: str | None) -> Row:
-    return row if column is None else {name: value for name, value in row.items() if name != column}
+def _teaching(table: Table, places: Columns) -> Table:
+    """Return the table without the column of splits; those of groups and times may be others too."""
+    rows = table.rows
+    if places.split:
+        rows = tuple({name: value for name, value in row.items() if name != places.split} for row in rows)
+    return Table(rows, frozenset((*places.groups, places.time or "")))
 
 
 def _recognised(table: Table, data: Data, found: Findings) -> tuple[str, Reading]:
@@ -207,16 +195,13 @@ def _unknown(there: str) -> str:
 
 
 def _examples(
-    rows: Iterable[Line], reading: Reading, shape: str, split: str | None, data: Data, found: Findings
+    rows: Iterable[Line], reading: Reading, shape: str, places: Columns, data: Data, found: Findings
 ) -> Iterator[Example]:
     """Yield the examples of every row that can be used; the others are found."""
     kinds: dict[str, tuple[str, int]] = {}  # column -> what it holds, and the line that says so
     system = _instruction(reading, data)
     expected = " and ".join(repr(column) for column in reading.required)
     for number, row in rows:
-        if split and row.get(split) not in (None, "") and _split_of(row, split) is None:
-            found.add(number, f"the split is {str(row[split])[:40]!r}; write train, validation or test")
-            continue
         missing = [column for column in reading.required if column not in row]
         if missing:
             there = ", ".join(map(repr, row))
@@ -230,13 +215,16 @@ def _examples(
             found.add(number, drifted)
             continue
         try:
-            made = reading.convert(row)
+            place, made = places.of(row), reading.convert(row)
         except Unusable as error:
             for what in error.whats:
                 found.add(number, what)
             continue
+        source = f"{found.path}:{number}"
+        if len(made) > 1:  # what one row says stays on one side
+            place = dataclasses.replace(place, groups=(*place.groups, f"row={source}"))
         for example in made:
-            yield _placed(example, f"{found.path}:{number}", _split_of(row, split), system)
+            yield _placed(example, source, place, system)
 
 
 def _drift(row: Row, number: int, reading: Reading, kinds: dict[str, tuple[str, int]], coerce: bool) -> str | None:
@@ -253,27 +241,22 @@ def _drift(row: Row, number: int, reading: Reading, kinds: dict[str, tuple[str, 
     return None
 
 
-def _placed(example: Example, source: str, split: SplitName | None, system: str | None) -> Example:
+def _placed(example: Example, source: str, place: Place, system: str | None) -> Example:
     """Return the example with where it comes from and where it goes, and a system message if it has none."""
+    groups = (*place.groups, *example.groups)
     if not isinstance(example, Text) and system and example.messages[0].role != "system":
         messages = (Message("system", system), *example.messages)
-        return dataclasses.replace(example, messages=messages, source=source, split=split)
-    return dataclasses.replace(example, source=source, split=split)
+        return dataclasses.replace(
+            example, messages=messages, source=source, split=place.split, groups=groups, time=place.time
+        )
+    return dataclasses.replace(example, source=source, split=place.split, groups=groups, time=place.time)
 
 
 def _instruction(reading: Reading, data: Data) -> str | None:
     return reading.instruction if data.instruction is None else data.instruction
 
 
-def _told(reading: Reading, split: str | None, data: Data, first: Example) -> Iterator[str]:
+def _told(reading: Reading, data: Data, first: Example) -> Iterator[str]:
     system = _instruction(reading, data)
     if system and isinstance(first, Chat):
         yield f"system message put before every row that has none: {system}"
-    if split:
-        yield f"column {split!r} says which rows are train, validation and test"
-
-
-def digest(path: Path) -> str:
-    """Return the sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -19,6 +19,9 @@ PIPED = "-"
 MOST = 10_000  # files of a folder or pattern
 
 
+BESIDE = (".trail.json", ".changes.jsonl")  # what whet writes about a file, beside it
+
+
 def files(named: str | Path, notes: list[str]) -> list[Path]:
     """Return the data files that a name stands for, in the order of their names.
 
@@ -74,6 +77,8 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _is_data(file: Path) -> bool:
+    if file.name.endswith(BESIDE):
+        return False
     name = file.with_suffix("") if file.suffix.lower() in PACKED and file.suffix.lower() != ".zip" else file
     return name.suffix.lower() in ENDINGS or file.suffix.lower() == ".zip"
 

@@ -1,20 +1,23 @@
 """Train, validation and test: by content, so that a row keeps its place when others are added.
 
-A group of near-identical questions goes to one side as a whole; which side is decided by the hash of the group's
-first row in the file. Appending rows therefore moves no row that was there, except where a new row is so like two
-groups that it makes them one.
+A group of near-identical questions, or of one user, document or whatever else the data names, goes to one side as a
+whole; which side is decided by the hash of the group's first row in the file, unless labels or time decide. Appending
+rows therefore moves no row that was there, except where a new row is so like two groups that it makes them one.
 """
 
 import hashlib
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from whet.config.tree import Data
 from whet.data.near import groups
 from whet.errors import DataError, Problem, UsageError
 from whet.types import Chat, Example, Feedback, Preference, Prompt, SplitName, Text
 
+SIDES: tuple[SplitName, ...] = ("train", "validation", "test")
+GOLDEN = (5**0.5 - 1) / 2
 _SPACE = re.compile(r"\s+")
 
 
@@ -55,37 +58,121 @@ def _share(digest: str) -> float:
     return int(digest[:13], 16) / 16**13
 
 
-def part(
-    examples: Sequence[Example], shares: tuple[float, float], validation: bool = True, test: bool = True
-) -> Splits:
-    """Return the examples parted by content; rows whose data names a split go there.
+def part(examples: Sequence[Example], data: Data, validation: bool = True, test: bool = True) -> Splits:
+    """Return the examples parted as the settings say; rows whose data names a split go there.
 
-    `shares` are validation's and test's; a side that is not wanted (its file was given) gets nothing.
+    A side that is not wanted (its file was given) gets nothing.
 
     Raises:
-        UsageError: the shares leave nothing to train on.
+        UsageError: the settings leave nothing to train on, or contradict each other.
+        DataError: rows without a time where time decides.
     """
-    for_validation = shares[0] if validation else 0.0
-    for_test = shares[1] if test else 0.0
+    for_validation = data.shares[0] if validation else 0.0
+    for_test = (1 / data.folds if data.folds else data.shares[1]) if test else 0.0
     if for_validation + for_test >= 1:
-        raise UsageError(f"data.shares: {shares} leave nothing to train on; they must add up to less than 1")
+        raise UsageError(f"data.shares: {data.shares} leave nothing to train on; they must add up to less than 1")
+    if data.folds and not test:
+        raise UsageError("data.folds: a test file is given, so no part is tested in turn; leave one of them out")
+    if data.time and (data.folds or data.stratify):
+        raise UsageError("data.time: the newest rows are tested, so data.folds and data.stratify have no say")
     named = {example.split for example in examples if example.split}
+    leaders = _together(examples)
+    if data.time and (validation or test):
+        places = _by_time(examples, leaders)
+    else:
+        places = (_by_label if data.stratify else _by_content)(examples, leaders)
     sides: dict[SplitName, list[Example]] = defaultdict(list)
-    leaders = groups([question(example) for example in examples])
     for example, leader in zip(examples, leaders, strict=True):
+        place, begin = places[leader], 0.0
+        if data.folds:
+            tested, place = divmod(place * data.folds, 1)
+            if tested == (data.fold or 0):
+                place = -1.0
+        else:
+            begin = for_test
         if example.split:
             sides[example.split].append(example)
-            continue
-        place = _share(hashlib.sha256(b"split" + content_hash(examples[leader]).encode()).hexdigest())
-        if place < for_test and "test" not in named:
+        elif place < begin and "test" not in named:
             sides["test"].append(example)
-        elif for_test <= place < for_test + for_validation and "validation" not in named:
+        elif begin <= place < begin + for_validation and "validation" not in named:
             sides["validation"].append(example)
         else:
             sides["train"].append(example)
-    grouped = len(leaders) - len(set(leaders))
-    notes = (f"{grouped:,} rows ask nearly the same as an earlier row and were kept on its side",) if grouped else ()
-    return Splits(tuple(sides["train"]), tuple(sides["validation"]), tuple(sides["test"]), notes)
+    train, held_out, judged = (tuple(sides[side]) for side in SIDES)
+    return Splits(train, held_out, judged, tuple(_remarks(examples, leaders)))
+
+
+def _together(examples: Sequence[Example]) -> list[int]:
+    """Return, per row, the first of all rows that must stand on its side: alike, or of one group."""
+    leaders = groups([question(example) for example in examples])
+    first: dict[str, int] = {}
+
+    def find(at: int) -> int:
+        while leaders[at] != at:
+            leaders[at] = leaders[leaders[at]]
+            at = leaders[at]
+        return at
+
+    for at, example in enumerate(examples):
+        for group in example.groups:
+            one, other = find(first.setdefault(group, at)), find(at)
+            leaders[max(one, other)] = min(one, other)
+    return [find(at) for at in range(len(leaders))]
+
+
+def _by_content(examples: Sequence[Example], leaders: Sequence[int]) -> dict[int, float]:
+    """Return a place from 0 to 1 for every group: the hash of its first row."""
+    return {
+        leader: _share(hashlib.sha256(b"split" + content_hash(examples[leader]).encode()).hexdigest())
+        for leader in dict.fromkeys(leaders)
+    }
+
+
+def _by_label(examples: Sequence[Example], leaders: Sequence[int]) -> dict[int, float]:
+    """Return places that are spread evenly among the groups of a label, in the order of the file.
+
+    Multiples of the golden ratio, modulo 1, leave no gap that is much larger than others (Knuth, TAOCP 3, 6.4), so
+    that every label gets its share, and rows that are appended move none.
+    """
+    count: Counter[str] = Counter()
+    places = {}
+    for leader in dict.fromkeys(leaders):
+        label = getattr(examples[leader], "label", None) or ""
+        places[leader] = (_share(hashlib.sha256(label.encode()).hexdigest()) + count[label] * GOLDEN) % 1
+        count[label] += 1
+    return places
+
+
+def _by_time(examples: Sequence[Example], leaders: Sequence[int]) -> dict[int, float]:
+    """Return places by age, the newest group first; a group is as new as its newest row."""
+    problems = []
+    newest: dict[int, float] = {}
+    size: Counter[int] = Counter()
+    for example, leader in zip(examples, leaders, strict=True):
+        if example.time is None:
+            path, _, line = example.source.rpartition(":")
+            problems.append(Problem(path, int(line or 0), "no time here, by which data.time parts rows; add one"))
+        else:
+            newest[leader] = max(newest.get(leader, example.time), example.time)
+            size[leader] += 1
+    if problems:
+        raise DataError(problems)
+    places, before = {}, 0
+    for leader in sorted(newest, key=lambda leader: (-newest[leader], leader)):
+        places[leader] = before / len(examples)
+        before += size[leader]
+    return places
+
+
+def _remarks(examples: Sequence[Example], leaders: Sequence[int]) -> Iterator[str]:
+    sizes = Counter(leaders)
+    grouped = len(leaders) - len(sizes)
+    if grouped:
+        why = "or belong together with it " if any(example.groups for example in examples) else ""
+        yield f"{grouped:,} rows ask nearly the same as an earlier row {why}and were kept on its side"
+    largest = max(sizes.values(), default=0)
+    if largest * 2 > len(leaders) and largest > 1:
+        yield f"{largest:,} of {len(leaders):,} rows belong together: the sides cannot have the shares asked for"
 
 
 def check_apart(splits: Splits) -> tuple[str, ...]:
@@ -97,6 +184,7 @@ def check_apart(splits: Splits) -> tuple[str, ...]:
     problems, notes = [], []
     seen = {content_hash(row): row for row in splits.train}
     asked = {question(row) for row in splits.train}
+    learned = {group for row in splits.train for group in row.groups}
     for name, rows in (("validation", splits.validation), ("test", splits.test)):
         digests = [content_hash(row) for row in rows]
         for row, digest in zip(rows, digests, strict=True):
@@ -108,6 +196,10 @@ def check_apart(splits: Splits) -> tuple[str, ...]:
         shared = sum(isinstance(row, Chat) and question(row) in asked for row in rows)
         if shared:
             notes.append(f"{shared:,} of {len(rows):,} {name} questions are also asked in training, answered otherwise")
+        akin = [group for row in rows if (group := next((one for one in row.groups if one in learned), None))]
+        if akin:
+            kinds = " or ".join(dict.fromkeys(group.partition("=")[0] for group in akin))
+            notes.append(f"{len(akin):,} of {len(rows):,} {name} rows share a {kinds} with training rows")
     if problems:
         raise DataError(problems)
     return tuple(notes)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from whet.config.tree import Config
+from whet.data.place import asked
 from whet.data.preflight import Rendered, longest_row, render_all, with_instruction
 from whet.data.read import read
 from whet.data.render import Renderer
@@ -132,7 +133,10 @@ def read_sides(config: Config) -> tuple[Dataset, Splits, dict[str, str], list[st
     if problems:
         raise DataError(problems)
     main = read_files["train"]
-    parted = part(main.examples, config.data.shares, "validation" not in read_files, "test" not in read_files)
+    for name in asked(config.data):
+        if not any(group.startswith(f"{name}=") for row in main.examples for group in row.groups):
+            raise UsageError(f"data.group: no row of {config.data.train} has anything in a column {name!r}")
+    parted = part(main.examples, config.data, "validation" not in read_files, "test" not in read_files)
     sides = {
         "train": parted.train,
         "validation": read_files["validation"].examples if "validation" in read_files else parted.validation,

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from whet.data.trail import sentences
 from whet.tune.page import (
     LOWER,
     STATUS,
@@ -109,9 +110,11 @@ def _training_data(report: Mapping[str, Any]) -> str:
     ]
     files = [(path, digest) for path, digest in (data.get("files") or {}).items()]
     instruction = str(data.get("instruction") or "")
+    made = [line for trail in (data.get("trails") or {}).values() for line in sentences(trail)]
     parts = [
         _bullets(said),
         _table(("File", "SHA-256"), files) if files else "",
+        f"What they were made from:\n\n{_fenced(chr(10).join(made))}" if made else "",
         f"Instruction, put first where a row has none of its own:\n\n{_fenced(instruction)}" if instruction else "",
     ]
     return "\n\n".join(filter(None, parts)) or "Not recorded."

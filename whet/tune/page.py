@@ -21,6 +21,7 @@ import yaml
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
+from whet.data.trail import sentences
 from whet.tune import plots
 
 LOWER = frozenset({"log_loss"})
@@ -260,6 +261,7 @@ def _data(report: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "facts": [(key, value) for key, value in facts if value != "-"],
         "files": _pairs(data.get("files")),
+        "made": [line for trail in (data.get("trails") or {}).values() for line in sentences(trail)],
         "notes": [str(note) for note in data.get("notes") or ()],
         "instruction": str(data.get("instruction") or ""),
     }

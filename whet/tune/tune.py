@@ -7,7 +7,8 @@ from typing import Any
 from whet.config.load import dump
 from whet.config.tree import Config
 from whet.data.preflight import render_all, reply_length
-from whet.data.split import draw
+from whet.data.split import content_hash, draw
+from whet.data.trail import follow
 from whet.engines.local import Local
 from whet.engines.open import open_model
 from whet.errors import DataError, Problem
@@ -18,6 +19,7 @@ from whet.models.adapt import switched_off
 from whet.models.load import device_of, dtype_of, load
 from whet.models.policy import Policy
 from whet.models.source import BUILT_IN
+from whet.runs.looks import look
 from whet.runs.run import Run, replace_whole
 from whet.train.drift import check_drift
 from whet.train.plan import make
@@ -55,6 +57,7 @@ def tune(config: Config, run: Run, show: Progress, stop: Stop, *, allow_drift: b
     report["seconds"]["evaluation"] = sum(one.reply.seconds for replies in answers.values() for one in replies)
     report["data"]["questions"] = len(asked.prompts)
     report["data"]["notes"] += asked.notes
+    _count_look(report, run, prepared, show)
     _judge(report, answers, remarks, config, prepared)
     _write(run, report)
     return report
@@ -131,6 +134,13 @@ def _base_engine(config: Config, prepared: Prepared, tuned: Local) -> Local:
     return Local(model, prepared.renderer, tuned.context, packs=Policy(model).packs)
 
 
+def _count_look(report: dict[str, Any], run: Run, prepared: Prepared, show: Progress) -> None:
+    model = f"{run.id} {run.read_json('run.json')['created']}"
+    if remark := look(map(content_hash, prepared.splits.test), model):
+        show.say(remark)
+        report["data"]["notes"].append(remark)
+
+
 def _judge(
     report: dict[str, Any],
     answers: dict[str, list[Answer]],
@@ -174,6 +184,7 @@ def _tune_text(
     losses = {"zero_shot": before, "tuned": row_losses(Policy(engine.model), rows)}
     report = _report(config, run, prepared, trained, begun, start)
     report["data"]["questions"] = len(rows)
+    _count_look(report, run, prepared, show)
     _judge_losses(report, losses, config)
     _write(run, report)
     return report
@@ -216,6 +227,7 @@ def _report(
         },
         "data": {
             "files": dict(prepared.digests),
+            "trails": {path: trail for path in prepared.digests if (trail := follow(path)[0])},
             "rows": {side: len(getattr(prepared.splits, side)) for side in ("train", "validation", "test")},
             "tokens": prepared.train.tokens,
             "trained_tokens": prepared.train.trained,

@@ -18,6 +18,8 @@ class Leaks:
     """Finds rows of a test or validation side that training has seen: whole, by their question, or nearly."""
 
     def __init__(self) -> None:
+        self._groups: dict[str, tuple[array[int], array[int]]] = defaultdict(lambda: (array("Q"), array("Q")))
+        self._kinds = set[str]()
         self._sides: dict[str, tuple[array[int], array[int], array[int], Near]] = defaultdict(
             lambda: (array("Q"), array("Q"), array("Q"), Near())
         )
@@ -29,6 +31,11 @@ class Leaks:
         contents.append(row.content)
         asked.append(fingerprint(row.question))
         near.add(row.question)
+        for group in row.example.groups:
+            of, hashes = self._groups[row.side]
+            of.append(row.number)
+            hashes.append(fingerprint(group))
+            self._kinds.add(group.partition("=")[0])
 
     def findings(self) -> Iterator[Found]:
         """Yield a finding for each kind of leak between two sides."""
@@ -57,3 +64,16 @@ class Leaks:
                     f"{int(rows.sum()):,} rows of {judged} {what}: what is remembered would count as understood",
                     f"remove them from {judged} or from {trained}",
                 )
+        of, hashes = (np.frombuffer(one, np.uint64) for one in self._groups[judged])
+        there = np.isin(hashes, np.frombuffer(self._groups[trained][1], np.uint64))
+        akin = np.setdiff1d(of[there], numbers[whole | same | near])
+        if len(akin):
+            kinds = " or ".join(sorted(self._kinds))
+            yield Found(
+                "leak",
+                "warning",
+                akin.tolist(),
+                f"{len(akin):,} more rows of {judged} share a {kinds} with rows of {trained}, of which more is known "
+                "than of new ones",
+                "split by it, as `whet data split` and `whet tune` do with data.group=COLUMN",
+            )

@@ -30,9 +30,10 @@ class Unusable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The first rows of a file, from which a shape is recognised."""
+    """The first rows of a file, from which a shape is recognised; `placing` columns say where rows belong."""
 
     rows: tuple[Row, ...]
+    placing: frozenset[str] = frozenset()
 
     @property
     def names(self) -> list[str]:
@@ -73,7 +74,7 @@ class Table:
 
     def say(self, shape: str, how: str, *used: str | None) -> str:
         """Return the sentence that tells a person how the columns were read."""
-        left = [name for name in self.names if name not in used]
+        left = [name for name in self.names if name not in used and name not in self.placing]
         return f"read as {shape}: {how}" + (f"; columns not used: {', '.join(left)}" if left else "")
 
 

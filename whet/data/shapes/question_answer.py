@@ -1,5 +1,8 @@
 """A question and its answer, perhaps about a passage."""
 
+from dataclasses import replace
+from hashlib import sha256
+
 from whet.config.tree import Data
 from whet.data.shapes import Reading, Row, Table
 from whet.data.shapes._turns import exchange, needed, text_of
@@ -25,7 +28,10 @@ def question_answer(table: Table, data: Data) -> Reading | None:
     def convert(row: Row) -> list[Chat]:
         asked, said = needed(row, question), needed(row, answer)
         passage = text_of(row, context) if context else ""
-        return [exchange(f"{passage}\n\nQuestion: {asked}" if passage.strip() else asked, said)]
+        if not passage.strip():
+            return [exchange(asked, said)]
+        about = f"passage_id={sha256(' '.join(passage.split()).encode()).hexdigest()[:16]}"
+        return [replace(exchange(f"{passage}\n\nQuestion: {asked}", said), groups=(about,))]
 
     how = f"{question} -> user, {answer} -> assistant" + (f", {context} before the question" if context else "")
     note = table.say("question_answer", how, question, answer, context)
