@@ -34,7 +34,7 @@ def foresee(source: str, overrides: Sequence[str], given: Mapping[str, str] | No
     """
     data = config_of(source, overrides, given).data
     problems: list[Problem] = []
-    for named in filter(None, (data.train, data.validation, data.test)):
+    for named in filter(None, (data.train, data.validation, data.test, *(one.path for one in data.mix or ()))):
         try:
             problems += [Problem(printable(file), 0, why) for file in files(named, []) if (why := refusal(file))]
         except DataError as error:

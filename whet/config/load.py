@@ -28,6 +28,9 @@ def load(path: str | Path | None, overrides: Sequence[str] = (), given: Mapping[
         for key in ("train", "validation", "test"):
             if isinstance(data.get(key), str):
                 data[key] = str(Path(path).parent / data[key])
+        for source in data["mix"] if isinstance(data.get("mix"), list) else ():
+            if isinstance(source, dict) and isinstance(source.get("path"), str):
+                source["path"] = str(Path(path).parent / source["path"])
     for key, value in (given or {}).items():
         section, _, leaf = key.partition(".")
         inner = tree.setdefault(section, {})

@@ -49,6 +49,21 @@ class Adapter(Section):
     """Share of the adapter's inputs set to zero while training."""
 
 
+class Mix(Section):
+    """Other examples that are learned from too, and never judged on."""
+
+    path: str
+    """File, folder or pattern of examples."""
+    share: float = Field(gt=0, lt=1)
+    """Share of all training rows that comes from it."""
+    shape: str | None = None
+    """As `data.shape`."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """As `data.columns`."""
+    instruction: str | None = None
+    """As `data.instruction`, which does not hold for these rows."""
+
+
 class Data(Section):
     """The examples and how rows become tokens."""
 
@@ -81,6 +96,10 @@ class Data(Section):
     """Parts for cross-validation; `data.fold` is tested."""
     fold: int | None = Field(None, ge=0)
     """Which of `data.folds` is tested, from 0; default is 0."""
+    mix: tuple[Mix, ...] | None = None
+    """Other files to learn from besides, each as {path: general.jsonl, share: 0.2} with `shape`, `columns` and
+    `instruction` of its own if need be: general data against forgetting, a related task. share is that of all training
+    rows. Nothing is judged on them."""
     max_tokens: int | None = Field(None, ge=8)
     """Longest row in tokens; default is the model's context, at most 4,096."""
     overlong: Literal["error", "drop", "truncate_left", "split"] = "error"
@@ -100,6 +119,9 @@ class Optim(Section):
     """Optimizer steps; overrides epochs."""
     rows: int | None = Field(None, ge=1)
     """Rows per optimizer step."""
+    order: Literal["random", "short_first", "given"] | None = None
+    """Order of rows in the first pass: random, from the shortest answers to the longest, or as given (`data.mix` first,
+    then the training file). Later passes are always random."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """Shape of the learning rate after the warm-up."""
     warmup: float = Field(0.06, ge=0, le=1)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from statistics import median
 from typing import Any
@@ -226,14 +226,8 @@ class _Ruler:
         if self._strict and rendered.dropped:
             kept = {row.source for row in rendered.rows}
             self._too_long += [row.source for row in self._waiting if row.source not in kept]
-        so_far = self.rendered
-        self.rendered = Rendered(
-            (),
-            0 if self._strict else so_far.dropped + rendered.dropped,
-            so_far.truncated + rendered.truncated,
-            so_far.split + rendered.split,
-            so_far.quoted + rendered.quoted,
-        )
+        done = replace(rendered, rows=(), dropped=0 if self._strict else rendered.dropped)
+        self.rendered += done
         self._waiting = []
 
 

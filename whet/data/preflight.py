@@ -23,6 +23,9 @@ class Rendered:
     split: int = 0  # rows cut into several
     quoted: tuple[tuple[str, tuple[str, ...]], ...] = ()  # where the words of special tokens stand as text, and which
 
+    def __add__(self, other: "Rendered") -> "Rendered":
+        return Rendered(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
     @property
     def tokens(self) -> int:
         """All tokens."""

@@ -1,6 +1,6 @@
 """What a method is: where its batches come from, and what it wants of the model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,16 +29,19 @@ class Method(Protocol):
         """Return the summed loss. Pure: no model, no randomness, no I/O."""
 
 
-def order(count: int, rows: int, seed: int, start: int = 0) -> Iterator[list[int]]:
+def order(count: int, rows: int, seed: int, start: int = 0, first: Sequence[int] | None = None) -> Iterator[list[int]]:
     """Yield the row numbers of each optimizer step, forever, from step `start`.
 
     Every epoch is a new permutation that depends on nothing but the seed and the epoch's number, so a resumed run
-    meets the same rows as one that never stopped. The last step of an epoch may be shorter.
+    meets the same rows as one that never stopped; that of the first epoch may be given (a curriculum). The last step of
+    an epoch may be shorter.
     """
     per_epoch = steps_per_epoch(count, rows)
     epoch, skip = divmod(start, per_epoch)
     while True:
         shuffled = np.random.default_rng([seed, epoch]).permutation(count).tolist()
+        if epoch == 0 and first is not None:
+            shuffled = list(first)
         for step in range(skip, per_epoch):
             yield shuffled[step * rows : (step + 1) * rows]
         epoch, skip = epoch + 1, 0

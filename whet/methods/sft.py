@@ -18,9 +18,19 @@ class SFT:
         per_step: rows per optimizer step.
         tokens: tokens a micro-batch may hold; never changes the gradient.
         packs: rows are laid end to end and their common start is computed once (the model must allow it).
+        first: the first epoch's order: random, given, or short_first (by what trains).
     """
 
-    def __init__(self, rows: Sequence[Tokens], per_step: int, tokens: int, seed: int, *, packs: bool = True) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Tokens],
+        per_step: int,
+        tokens: int,
+        seed: int,
+        *,
+        packs: bool = True,
+        first: str = "random",
+    ) -> None:
         self._rows, self._per_step, self._tokens, self._seed, self._packs = (
             rows,
             per_step,
@@ -28,10 +38,15 @@ class SFT:
             seed,
             packs,
         )
+        self._first: Sequence[int] | None = None
+        if first != "random":
+            self._first = range(len(rows))
+        if first == "short_first":
+            self._first = sorted(range(len(rows)), key=lambda place: rows[place].trained)
 
     def steps(self, start: int = 0) -> Iterator[list[Batch]]:
         """Yield the micro-batches of one optimizer step at a time."""
-        for places in order(len(self._rows), self._per_step, self._seed, start):
+        for places in order(len(self._rows), self._per_step, self._seed, start, self._first):
             yield self.batches([self._rows[place] for place in places])
 
     def batches(self, rows: Sequence[Tokens]) -> list[Batch]:

@@ -16,7 +16,8 @@ from whet.data.split import Splits, check_apart, content_hash, draw, part
 from whet.errors import DataError, Problem, UsageError
 from whet.models.load import check_folder, context_of
 from whet.models.source import Base, resolve, weights_digest
-from whet.types import Chat, Dataset, Example, Progress, Prompt, Text
+from whet.train.mix import mix
+from whet.types import Chat, Dataset, Example, Progress, Prompt, Text, Tokens
 
 CLASSIFY = "Classify the message. Answer with its label only."
 
@@ -34,10 +35,16 @@ class Prepared:
     shape: str
     labels: tuple[str, ...]
     instruction: str | None
-    train: Rendered
+    train: Rendered  # with what is mixed in, which comes first
+    mixed: int  # rows of it that are
     validation: Rendered | None
     notes: tuple[str, ...]
     digests: Mapping[str, str]
+
+    @property
+    def own(self) -> tuple[Tokens, ...]:
+        """The token rows of the task itself."""
+        return self.train.rows[self.mixed :]
 
     @cached_property
     def base_weights(self) -> str:
@@ -91,7 +98,9 @@ def prepare(config: Config, show: Progress) -> Prepared:
     )
     longest = longest_row(config.data, context_of(base.folder))
     data = config.data
-    train = render_all(splits.train, renderer, data, longest)
+    mixed = mix(data, splits)
+    besides = render_all(mixed.rows, renderer, data, longest) if mixed.rows else Rendered(())
+    train = besides + render_all(splits.train, renderer, data, longest)
     held_out = draw(splits.validation, config.eval.validation_limit)
     validation = render_all(held_out, renderer, data, longest) if held_out else None
     if validation is None:
@@ -108,9 +117,10 @@ def prepare(config: Config, show: Progress) -> Prepared:
         dataset.labels,
         shared_instruction(splits.train),
         train,
+        len(besides.rows),
         validation,
-        (*splits.notes, *notes),
-        digests,
+        (*splits.notes, *mixed.notes, *notes),
+        {**digests, **dict(mixed.digests)},
     )
 
 

@@ -119,7 +119,8 @@ def train(
     parameters = trainable(policy.model)
     optimizer = optim.build_optimizer(parameters, config.optim, plan.lr)
     journey = _resume(run, parameters, optimizer, show)
-    sft = SFT(rows, plan.rows, held.tokens, config.seed, packs=policy.packs)
+    first = config.optim.order or "random"
+    sft = SFT(rows, plan.rows, held.tokens, config.seed, packs=policy.packs, first=first)
     held_out = sft.batches(prepared.validation.rows) if prepared.validation else []
     course = Course(config, run, plan, policy, parameters, optimizer, journey, sft, held_out, stop)
     _announce(run, show, policy, plan, held, prepared)

@@ -120,7 +120,7 @@ def _ask_everyone(
 
 
 def _sampling(config: Config, prepared: Prepared) -> Sampling:
-    longest = config.eval.max_tokens or reply_length(prepared.train.rows)
+    longest = config.eval.max_tokens or reply_length(prepared.own)
     choices = compare.choices(config.eval, prepared.labels)
     asked = Prompt((Message("user", "?"),))
     ways = [prepared.renderer.answer(asked, choice) for choice in choices]
@@ -228,7 +228,8 @@ def _report(
         "data": {
             "files": dict(prepared.digests),
             "trails": {path: trail for path in prepared.digests if (trail := follow(path)[0])},
-            "rows": {side: len(getattr(prepared.splits, side)) for side in ("train", "validation", "test")},
+            "rows": {side: len(getattr(prepared.splits, side)) for side in ("train", "validation", "test")}
+            | ({"mixed in": prepared.mixed} if prepared.mixed else {}),
             "tokens": prepared.train.tokens,
             "trained_tokens": prepared.train.trained,
             "longest": prepared.longest,
