@@ -179,6 +179,50 @@ def split(
 
 
 @app.command()
+def make(  # noqa: PLR0913, PLR0917  (one for each option)
+    kind: Annotated[str, typer.Argument(metavar="KIND")],
+    source: Annotated[str, typer.Argument(metavar="PATH")],
+    maker: Annotated[str, typer.Option("--with", help="Who makes them: a model, a run or http://host/v1#model.")],
+    output: Annotated[Path, typer.Option("--out", help="Write the rows here (.jsonl).")],
+    overrides: Overrides = None,
+    judge: Annotated[str | None, typer.Option("--judge", help="Who judges them, if it is not who makes them.")] = None,
+    apart: Annotated[
+        str | None, typer.Option("--apart", help="A file (the test rows) that nothing may repeat.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option("--rows", min=1, help="Stop at so many rows.")] = None,
+    per: Annotated[int, typer.Option("--per", min=1, help="Rows made from each row of the source.")] = 1,
+    tokens: Annotated[int | None, typer.Option("--tokens", min=1, help="Stop before so many tokens are spent.")] = None,
+    money: Annotated[float | None, typer.Option("--money", min=0, help="Stop before so much is spent.")] = None,
+    price: Annotated[tuple[float, float], typer.Option(help="Of a million tokens read, and written.")] = (0.0, 0.0),
+    temperature: Annotated[float, typer.Option("--temperature", min=0, help="0 is greedy.")] = 0.7,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Other rows with another.")] = 0,
+) -> None:
+    """Make rows with a model: see `whet data kinds`. The same command goes on where it was stopped."""
+    from whet.cli.make import Order
+    from whet.cli.make import make as carry_out
+    from whet.data.making import Budget
+    from whet.errors import UsageError
+
+    if money is not None and not any(price):
+        raise UsageError("--money: say what tokens cost with --price READ WRITTEN (for a million of each)")
+    budget = Budget(rows, tokens, money, price)
+    carry_out(Order(kind, source, maker, judge, output, apart, per, temperature, seed, budget), overrides or [])
+
+
+@app.command()
+def kinds() -> None:
+    """List the kinds of rows that can be made."""
+    from importlib import import_module
+
+    from whet.plugins import find, names
+
+    for name in names("data.makers"):
+        made = find("data.makers", name)
+        needs = getattr(import_module(made.__module__), "NEEDS", "")
+        out(f"{name}: {(made.__doc__ or '').strip().partition(chr(10))[0]} From {needs}.")
+
+
+@app.command()
 def card(
     paths: Annotated[list[str], typer.Argument(metavar="PATH... [train=PATH] [test=PATH] [KEY=VALUE]...")],
     license: Annotated[str | None, typer.Option("--license", help="Under what the data may be used.")] = None,
