@@ -53,7 +53,8 @@ class Data(Section):
     shape: str | None = None
     """Row shape, when it is not recognised: a name from `whet data shapes`."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """Role to column, when columns are not recognised: prompt, completion, context, system, label, text, messages."""
+    """Role to column, when columns are not recognised: prompt, completion, context, system, label,
+    text, messages; thread, side, time of a message in a row."""
     instruction: str | None = None
     """System message put before every row that has none."""
     coerce: bool = False

@@ -21,12 +21,16 @@ from whet.types import Chat, Dataset, Example, Message, SplitName, Text
 FIRST_ROWS = 100
 BY_LINE = (".jsonl", ".ndjson", ".csv", ".tsv")
 ORDER = (
-    "graded", "messages", "sharegpt", "openai_preference", "preference", "comparison", "ranking", "feedback",
-    "prompt_completion", "alpaca", "question_answer", "text_label", "text",
+    "graded", "messages", "sharegpt", "support", "tweets",
+    "openai_preference", "preference", "comparison", "ranking", "feedback", "prompt_completion", "alpaca",
+    "question_answer", "text_label", "text",
 )  # fmt: skip
 LAST = "fields"
 SCALARS = {"text", "a number", "true or false"}
-ROLES = ("prompt", "completion", "context", "system", "label", "text", "messages")
+ROLES = (
+    "prompt", "completion", "context", "system", "label", "text", "messages", "thread", "side", "time",
+)  # fmt: skip
+GATHERED = ("support", "tweets")  # shapes in which several rows of a file make one example
 SPLITS: dict[str, SplitName] = {
     "train": "train",
     "training": "train",
@@ -103,6 +107,7 @@ class Stream:
     def __iter__(self) -> Iterator[Example]:
         """Yield the examples of every row that can be used."""
         path, data, found = self.path, self._data, Findings(self.name)
+        self._told = []
         if data.shape:
             find("data.shapes", data.shape)  # a name that is not one is said before anything is read
         if why := refusal(path):
@@ -114,10 +119,16 @@ class Stream:
         try:
             split = _split_column(first)
             self.shape, reading = _recognised(Table(tuple(_without(line.row, split) for line in first)), data, found)
-            for example in _examples(chain(first, rows), reading, self.shape, split, data, found):
+            sound = _sound(chain(first, rows), reading, self.shape, split, data, found)
+            for example in _examples(sound, reading, split, data, found):
                 if not self._told:
                     self._told = [reading.note, *_told(reading, split, data, example)]
                 yield example
+            remarks = reading.told()
+            if not self._told and not found.problems:
+                why = f" ({'; '.join(remarks)})" if remarks else ""
+                found.add(0, f"there is nothing to learn from in it{why}; add rows that are answered")
+            self._told += remarks
         except Unreadable:  # too many problems, or one that makes looking further pointless
             pass
         if found.problems:
@@ -173,23 +184,29 @@ def _recognised(table: Table, data: Data, found: Findings) -> tuple[str, Reading
         Unreadable: there is none; what to do about it is among the findings.
     """
     there = ", ".join(table.names)
+    name, reading = _fitting(table, data)
+    known = set(table.names)
     for role, column in data.columns.items():
         if role not in ROLES:
             found.add(0, f"data.columns names the role {role!r}; the roles are {', '.join(ROLES)}")
-        elif column not in table.names:
+        elif column not in known:
             found.add(0, f"data.columns.{role} is {column!r}, but the columns are {there}")
     if found.problems and data.columns:
         raise Unreadable
+    if reading:
+        return name, reading
     if data.shape:
-        forced: Shape = find("data.shapes", data.shape)
-        if reading := forced(table, data):
-            return data.shape, reading
-        wants = (forced.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+        wants = (find("data.shapes", data.shape).__doc__ or "").strip().partition("\n")[0].rstrip(".")
         raise found.stop(0, f"data.shape is {data.shape}, which needs {wants}; the columns are {there}")
-    for name, shape in _shapes():
+    raise found.stop(0, _unknown(there))
+
+
+def _fitting(table: Table, data: Data) -> tuple[str, Reading | None]:
+    """Return the shape that a person forces, or the first that knows these columns."""
+    for name, shape in [(data.shape, find("data.shapes", data.shape))] if data.shape else _shapes():
         if reading := shape(table, data):
             return name, reading
-    raise found.stop(0, _unknown(there))
+    return "", None
 
 
 @cache
@@ -207,11 +224,26 @@ def _unknown(there: str) -> str:
 
 
 def _examples(
-    rows: Iterable[Line], reading: Reading, shape: str, split: str | None, data: Data, found: Findings
+    rows: Iterable[Line], reading: Reading, split: str | None, data: Data, found: Findings
 ) -> Iterator[Example]:
     """Yield the examples of every row that can be used; the others are found."""
-    kinds: dict[str, tuple[str, int]] = {}  # column -> what it holds, and the line that says so
     system = _instruction(reading, data)
+    for number, row in reading.gather(rows, found.add) if reading.gather else rows:
+        try:
+            made = reading.convert(row)
+        except Unusable as error:
+            for what in error.whats:
+                found.add(number, what)
+            continue
+        for example in made:
+            yield _placed(example, f"{found.path}:{number}", _split_of(row, split), system)
+
+
+def _sound(
+    rows: Iterable[Line], reading: Reading, shape: str, split: str | None, data: Data, found: Findings
+) -> Iterator[Line]:
+    """Yield the rows that have every column they need, written as in the rows before; the others are found."""
+    kinds: dict[str, tuple[str, int]] = {}  # column -> what it holds, and the line that says so
     expected = " and ".join(repr(column) for column in reading.required)
     for number, row in rows:
         if split and row.get(split) not in (None, "") and _split_of(row, split) is None:
@@ -229,14 +261,7 @@ def _examples(
         if drifted := _drift(row, number, reading, kinds, data.coerce):
             found.add(number, drifted)
             continue
-        try:
-            made = reading.convert(row)
-        except Unusable as error:
-            for what in error.whats:
-                found.add(number, what)
-            continue
-        for example in made:
-            yield _placed(example, f"{found.path}:{number}", _split_of(row, split), system)
+        yield Line(number, row)
 
 
 def _drift(row: Row, number: int, reading: Reading, kinds: dict[str, tuple[str, int]], coerce: bool) -> str | None:
