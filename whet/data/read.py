@@ -10,6 +10,7 @@ from pathlib import Path
 
 from whet.config.tree import Data
 from whet.data.formats import rows_of
+from whet.data.reasoning import Reasoning
 from whet.data.scan import Findings, Line, Unreadable, printable, refusal
 from whet.data.shapes import Reading, Row, Shape, Table, Unusable, kind
 from whet.data.sources import PIPED, files, piped
@@ -28,7 +29,7 @@ ORDER = (
 LAST = "fields"
 SCALARS = {"text", "a number", "true or false"}
 ROLES = (
-    "prompt", "completion", "context", "system", "label", "text", "messages", "thread", "side", "time",
+    "prompt", "completion", "context", "system", "label", "text", "messages", "thread", "side", "time", "reasoning",
 )  # fmt: skip
 GATHERED = ("support", "tweets")  # shapes in which several rows of a file make one example
 SPLITS: dict[str, SplitName] = {
@@ -119,12 +120,13 @@ class Stream:
         try:
             split = _split_column(first)
             self.shape, reading = _recognised(Table(tuple(_without(line.row, split) for line in first)), data, found)
+            reasoning = Reasoning(data.reasoning)
             sound = _sound(chain(first, rows), reading, self.shape, split, data, found)
-            for example in _examples(sound, reading, split, data, found):
+            for example in map(reasoning.into, _examples(sound, reading, split, data, found)):
                 if not self._told:
                     self._told = [reading.note, *_told(reading, split, data, example)]
                 yield example
-            remarks = reading.told()
+            remarks = [*reading.told(), *reasoning.told()]
             if not self._told and not found.problems:
                 why = f" ({'; '.join(remarks)})" if remarks else ""
                 found.add(0, f"there is nothing to learn from in it{why}; add rows that are answered")

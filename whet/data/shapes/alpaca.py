@@ -2,7 +2,7 @@
 
 from whet.config.tree import Data
 from whet.data.shapes import Reading, Row, Table, Unusable, kind
-from whet.data.shapes._turns import exchange, needed, text_of
+from whet.data.shapes._turns import Reasons, exchange, needed, text_of
 from whet.types import Chat
 
 __all__ = ["alpaca"]
@@ -17,7 +17,7 @@ def alpaca(table: Table, data: Data) -> Reading | None:
     {"input", "output"}, and each becomes a conversation of its own.
     """
     roles = data.columns
-    if set(roles) - {"system"} and data.shape is None:
+    if set(roles) - {"system", "reasoning"} and data.shape is None:
         return None
     instruction = roles.get("prompt") or table.find("instruction")
     output = roles.get("completion") or table.find("output", "response")
@@ -26,19 +26,18 @@ def alpaca(table: Table, data: Data) -> Reading | None:
     instances = table.find("instances")
     if instruction is None or (output is None and instances is None):
         return None
+    reasons = Reasons(table, data, instruction, output, given, system)
 
-    def one(row: Row, asked: str, given: str | None, output: str) -> Chat:
+    def one(row: Row, asked: str, given: str | None, output: str, head: str = "") -> Chat:
         extra = text_of(row, given) if given else ""
         user = f"{asked}\n\n{extra}" if extra.strip() and extra.strip().lower() not in NO_INPUT else asked
-        return exchange(user, needed(row, output))
+        return exchange(user, needed(row, output), head if head.strip() else None, reasoning=reasons.of(row))
 
     def convert(row: Row) -> list[Chat]:
         asked = needed(row, instruction)
         if output is None:
             return [one(inner, asked, "input", "output") for inner in _instances(row, str(instances))]
-        chat = one(row, asked, given, output)
-        head = text_of(row, system) if system else ""
-        return [exchange(chat.messages[0].content, chat.messages[1].content, head) if head.strip() else chat]
+        return [one(row, asked, given, output, text_of(row, system) if system else "")]
 
     if output is None:
         how = f"{instruction} and each instance's input -> user, its output -> assistant"
@@ -47,8 +46,9 @@ def alpaca(table: Table, data: Data) -> Reading | None:
     how = f"{instruction}{f' and {given}' if given else ''} -> user, {output} -> assistant"
     if system:
         how += f", {system} -> system"
-    note = table.say("alpaca", how, instruction, given, output, system)
-    return Reading(note, (instruction, output), convert, tuple(name for name in (given, system) if name))
+    note = table.say("alpaca", how + reasons.how, instruction, given, output, system, reasons.column)
+    optional = tuple(name for name in (given, system, reasons.column) if name)
+    return Reading(note, (instruction, output), convert, optional)
 
 
 def _instances(row: Row, column: str) -> list[Row]:
