@@ -22,7 +22,7 @@ from whet.types import Chat, Dataset, Example, Message, SplitName, Text
 FIRST_ROWS = 100
 BY_LINE = (".jsonl", ".ndjson", ".csv", ".tsv")
 ORDER = (
-    "graded", "messages", "sharegpt", "support", "tweets",
+    "label_studio", "label_studio_min", "argilla", "graded", "messages", "sharegpt", "support", "tweets",
     "openai_preference", "preference", "comparison", "ranking", "feedback", "prompt_completion", "alpaca",
     "question_answer", "text_label", "text",
 )  # fmt: skip
@@ -31,7 +31,7 @@ SCALARS = {"text", "a number", "true or false"}
 ROLES = (
     "prompt", "completion", "context", "system", "label", "text", "messages", "thread", "side", "time", "reasoning",
 )  # fmt: skip
-GATHERED = ("support", "tweets")  # shapes in which several rows of a file make one example
+GATHERED = ("support", "tweets", "label_studio_min")  # shapes in which several rows of a file make one example
 SPLITS: dict[str, SplitName] = {
     "train": "train",
     "training": "train",
@@ -187,12 +187,13 @@ def _recognised(table: Table, data: Data, found: Findings) -> tuple[str, Reading
     """
     there = ", ".join(table.names)
     name, reading = _fitting(table, data)
-    known = set(table.names)
+    known = {*table.names, *(reading.names if reading else ())}
     for role, column in data.columns.items():
         if role not in ROLES:
             found.add(0, f"data.columns names the role {role!r}; the roles are {', '.join(ROLES)}")
         elif column not in known:
-            found.add(0, f"data.columns.{role} is {column!r}, but the columns are {there}")
+            inside = f" (or {', '.join(reading.names)})" if reading and reading.names else ""
+            found.add(0, f"data.columns.{role} is {column!r}, but the columns are {there}{inside}")
     if found.problems and data.columns:
         raise Unreadable
     if reading:

@@ -96,6 +96,7 @@ class Reading:
     instruction: str | None = None
     gather: Callable[[Iterable[Line], Report], Iterator[Line]] | None = None
     told: Callable[[], Sequence[str]] = tuple
+    names: tuple[str, ...] = ()  # that data.columns may say, besides those of columns
 
 
 Shape = Callable[[Table, Data], Reading | None]
