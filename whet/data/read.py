@@ -22,7 +22,7 @@ from whet.types import Chat, Dataset, Example, Message, SplitName, Text
 FIRST_ROWS = 100
 BY_LINE = (".jsonl", ".ndjson", ".csv", ".tsv")
 ORDER = (
-    "label_studio", "label_studio_min", "argilla", "graded", "messages", "sharegpt", "support", "tweets",
+    "label_studio", "label_studio_min", "argilla", "squad", "graded", "messages", "sharegpt", "support", "tweets",
     "openai_preference", "preference", "comparison", "ranking", "feedback", "prompt_completion", "alpaca",
     "question_answer", "text_label", "text",
 )  # fmt: skip

@@ -105,6 +105,14 @@ def tools_of(row: Row, column: str | None) -> tuple[Frozen, ...]:
     return tuple(value)
 
 
+def functions_of(row: Row, column: str | None) -> tuple[Frozen, ...]:
+    """Return the functions a row offers, in the form before `tools`, as tools."""
+    functions = tools_of(row, column)
+    if any(not isinstance(one.get("name"), str) for one in functions):
+        raise Unusable(f"{column!r} has a function without a name; write {{'name': ..., 'parameters': ...}}")
+    return tuple({"type": "function", "function": one} for one in functions)
+
+
 def messages_of(value: Any, column: str) -> tuple[Message, ...]:
     """Return a list of messages in the form of OpenAI's chat API.
 
