@@ -16,7 +16,10 @@ Frozen = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation. `weight` 0 keeps an assistant turn as context that does not train."""
+    """One turn of a conversation. `weight` 0 keeps an assistant turn as context that does not train.
+
+    `reasoning` is what stood beside an answer in a row; the reader puts it into the content or leaves it out.
+    """
 
     role: Role
     content: str
@@ -24,6 +27,7 @@ class Message:
     name: str | None = None
     tool_calls: tuple[Frozen, ...] = ()
     tool_call_id: str | None = None
+    reasoning: str = ""
 
     @property
     def spoken(self) -> str:

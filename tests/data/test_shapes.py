@@ -226,3 +226,66 @@ def test_shapes_with_words_of_their_own_derive_no_instruction(shape):
         "completion": "c",
     }
     assert reading(shape, row).instruction is None
+
+
+def test_a_history_comes_before_the_instruction():
+    row = {"instruction": "do", "output": "o", "system": "s", "history": [["q", "a"], ["r", "b"]]}
+    assert turns("alpaca", row) == [
+        ("system", "s"), ("user", "q"), ("assistant", "a"), ("user", "r"), ("assistant", "b"), ("user", "do"),
+        ("assistant", "o"),
+    ]  # fmt: skip
+    plan = reading("alpaca", row, {**row, "history": []}, {**row, "history": None}, {**row, "history": '[["q", "a"]]'})
+    assert [len(plan.convert({**row, "history": one})[0].messages) for one in ([], None, '[["q", "a"]]')] == [3, 3, 5]
+    with pytest.raises(Unusable, match="turn 1 of 'history' is no question with its answer"):
+        plan.convert({**row, "history": [["q"]]})
+
+
+def test_answers_in_a_passage_are_rows_of_their_own():
+    row = {"context": "c", "question": "q", "answers": {"text": ["a", "b", "a"], "answer_start": [0, 1, 0]}}
+    plan = reading("squad", row)
+    chats = plan.convert(row)
+    assert [[message.content for message in chat.messages] for chat in chats] == [
+        ["c\n\nQuestion: q", "a"],
+        ["c\n\nQuestion: q", "b"],
+    ]
+    assert plan.convert({**row, "answers": {"text": [], "answer_start": []}}) == []
+    assert plan.told() == [
+        "1 questions have several answers, and each is a row",
+        "1 questions that their passage does not answer were left out",
+    ]
+
+
+def test_articles_of_paragraphs_are_all_their_questions():
+    qas = [
+        {"question": "q", "id": "1", "answers": [{"text": "a", "answer_start": 0}]},
+        {"question": "r", "id": "2", "answers": [], "is_impossible": True},
+    ]
+    row = {"title": "t", "paragraphs": [{"context": "c", "qas": qas}, {"context": "d", "qas": qas[:1]}]}
+    chats = reading("squad", row).convert(row)
+    assert [chat.messages[0].content for chat in chats] == ["c\n\nQuestion: q", "d\n\nQuestion: q"]
+
+
+def test_answers_without_their_places_are_not_squad():
+    row = {"context": "c", "question": "q", "answers": ["a", "b"]}
+    assert find("data.shapes", "squad")(Table((row,)), Data()) is None
+
+
+def test_functions_as_they_were_before_are_tools():
+    function = {"name": "f", "parameters": {}}
+    row = {
+        "messages": [
+            {"role": "user", "content": "q"},
+            {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}},
+            {"role": "function", "name": "f", "content": "1"},
+            {"role": "assistant", "content": "one"},
+        ],
+        "functions": [function],
+    }
+    plan = reading("messages", row)
+    (chat,) = plan.convert(row)
+    assert chat.tools == ({"type": "function", "function": function},)
+    assert [message.role for message in chat.messages] == ["user", "assistant", "tool", "assistant"]
+    assert chat.messages[1].tool_calls == ({"type": "function", "function": {"name": "f", "arguments": "{}"}},)
+    assert "columns not used" not in plan.note
+    with pytest.raises(Unusable, match="a function without a name"):
+        plan.convert({**row, "functions": [{"parameters": {}}]})

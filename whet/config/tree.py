@@ -76,9 +76,12 @@ class Data(Section):
     shape: str | None = None
     """Row shape, when it is not recognised: a name from `whet data shapes`."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """Role to column, when columns are not recognised: prompt, completion, context, system, label, text, messages."""
+    """Role to column, when columns are not recognised: prompt, completion, reasoning, context, system, label,
+    text, messages; thread, side, time of a message in a row."""
     instruction: str | None = None
     """System message put before every row that has none."""
+    reasoning: Literal["keep", "drop"] = "keep"
+    """What becomes of reasoning that stands beside answers: keep puts it before them as <think>...</think>."""
     coerce: bool = False
     """true takes numbers, true and false in a column of text as the text they are written as."""
     limit: int | None = Field(None, ge=1)

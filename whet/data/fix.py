@@ -16,7 +16,7 @@ from whet.data.checks.secret import secrets
 from whet.data.findings import inspect, seen
 from whet.data.formats import rows_of
 from whet.data.near import groups
-from whet.data.read import read
+from whet.data.read import GATHERED, read
 from whet.data.scan import Findings, printable
 from whet.data.split import content_hash
 from whet.data.trail import leave
@@ -72,6 +72,11 @@ def plan(path: str | Path, data: Data, wanted: Wanted) -> Plan:
     if strange := [kind for kind in wanted.drop if kind not in DROPS]:
         raise UsageError(f"--drop {strange[0]}: choose from {', '.join(DROPS)}")
     dataset = read(path, data)
+    if dataset.shape in GATHERED and (wanted.drop or wanted.most_per_label):
+        whole = "several rows make one conversation, and rows are left out whole"
+        raise UsageError(
+            f"{path}: {whole}; write conversations first: whet data convert {path} --to messages --out FILE"
+        )
     dropped = _dropped(dataset.examples, wanted)
     made = Plan(str(path), wanted)
     place = printable(path)

@@ -8,7 +8,7 @@ from typing import Any
 
 from whet.config.tree import Data
 from whet.data.formats import rows_of
-from whet.data.read import read
+from whet.data.read import GATHERED, read
 from whet.data.scan import Findings, printable
 from whet.data.sources import files
 from whet.data.split import SIDES, check_apart, part
@@ -44,6 +44,9 @@ def parting(path: str, data: Data) -> Parting:
         DataError: rows that cannot be read, or stand on two sides. UsageError: see `part`.
     """
     dataset = read(path, data)
+    if set(dataset.shape.split(" and ")) & set(GATHERED):
+        way = "first `whet data convert` them to messages"
+        raise UsageError(f"{path}: several rows make one conversation ({dataset.shape}), so they are not parted; {way}")
     notes, found = list(dataset.notes), []
     for fold in range(data.folds or 1):
         splits = part(dataset.examples, data.model_copy(update={"fold": fold}))

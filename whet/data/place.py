@@ -3,12 +3,11 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from whet.config.tree import Data
 from whet.data.shapes import Row, Table, Unusable, kind
+from whet.data.threads import time_of
 from whet.types import SplitName
 
 SPLITS: dict[str, SplitName] = {
@@ -96,27 +95,18 @@ def split_of(row: Row, column: str | None) -> SplitName | None:
 
 
 def when(value: Any, column: str) -> float:
-    """Return a time in seconds since 1970, from a number (seconds to microseconds), ISO 8601 or an e-mail's date.
-
-    Times without a zone are taken as UTC.
+    """Return a time in seconds since 1970, or the number that a column puts rows in order by.
 
     Raises:
-        Unusable: it is none of these.
+        Unusable: it is neither, or can mean several days.
     """
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        value = float(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return _seconds(float(value))
+    number = isinstance(value, int | float) and not isinstance(value, bool)
     text = value.strip() if isinstance(value, str) else ""
-    for reads in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            read = reads(text)
-            return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
-        except (ValueError, OverflowError, TypeError):
-            continue
-    raise Unusable(f"{column!r} is {str(value)[:40]!r}, not a time; write it as 2026-03-01T09:30:00Z")
-
-
-def _seconds(value: float) -> float:
-    size = abs(value)
-    return value / (1e6 if size >= 1e14 else 1e3 if size >= 1e11 else 1)
+    if number or _NUMBER.fullmatch(text):
+        found = float(value)
+        size = abs(found)
+        return found / (1e6 if size >= 1e14 else 1e3 if size >= 1e11 else 1)
+    time = time_of(value)
+    if time is None:
+        raise Unusable(f"{column!r} is {str(value)[:40]!r}, not a time; write it as 2026-03-01T09:30:00Z")
+    return time

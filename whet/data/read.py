@@ -10,6 +10,7 @@ from pathlib import Path
 from whet.config.tree import Data
 from whet.data.formats import rows_of
 from whet.data.place import Columns, Place, columns
+from whet.data.reasoning import Reasoning
 from whet.data.scan import Findings, Line, Unreadable, printable, refusal
 from whet.data.shapes import Reading, Row, Shape, Table, Unusable, kind
 from whet.data.sources import PIPED, files, piped
@@ -22,12 +23,16 @@ from whet.types import Chat, Dataset, Example, Message, Text
 FIRST_ROWS = 100
 BY_LINE = (".jsonl", ".ndjson", ".csv", ".tsv")
 ORDER = (
-    "graded", "messages", "sharegpt", "openai_preference", "preference", "comparison", "ranking", "feedback",
-    "prompt_completion", "alpaca", "question_answer", "text_label", "text",
+    "label_studio", "label_studio_min", "argilla", "squad", "graded", "messages", "sharegpt", "support", "tweets",
+    "openai_preference", "preference", "comparison", "ranking", "feedback", "prompt_completion", "alpaca",
+    "question_answer", "text_label", "text",
 )  # fmt: skip
 LAST = "fields"
 SCALARS = {"text", "a number", "true or false"}
-ROLES = ("prompt", "completion", "context", "system", "label", "text", "messages")
+ROLES = (
+    "prompt", "completion", "context", "system", "label", "text", "messages", "thread", "side", "time", "reasoning",
+)  # fmt: skip
+GATHERED = ("support", "tweets", "label_studio_min")  # shapes in which several rows of a file make one example
 
 
 def read(path: str | Path, data: Data | None = None) -> Dataset:
@@ -95,6 +100,7 @@ class Stream:
     def __iter__(self) -> Iterator[Example]:
         """Yield the examples of every row that can be used."""
         path, data, found = self.path, self._data, Findings(self.name)
+        self._told = []
         if data.shape:
             find("data.shapes", data.shape)  # a name that is not one is said before anything is read
         if why := refusal(path):
@@ -107,10 +113,17 @@ class Stream:
             table = Table(tuple(line.row for line in first))
             places = columns(table, data)
             self.shape, reading = _recognised(_teaching(table, places), data, found)
-            for example in _examples(chain(first, rows), reading, self.shape, places, data, found):
+            reasoning = Reasoning(data.reasoning)
+            sound = _sound(chain(first, rows), reading, self.shape, data, found)
+            for example in map(reasoning.into, _examples(sound, reading, places, data, found)):
                 if not self._told:
                     self._told = [reading.note, *_told(reading, data, example), *places.notes(data, table)]
                 yield example
+            remarks = [*reading.told(), *reasoning.told()]
+            if not self._told and not found.problems:
+                why = f" ({'; '.join(remarks)})" if remarks else ""
+                found.add(0, f"there is nothing to learn from in it{why}; add rows that are answered")
+            self._told += remarks
         except Unreadable:  # too many problems, or one that makes looking further pointless
             pass
         if found.problems:
@@ -161,23 +174,30 @@ def _recognised(table: Table, data: Data, found: Findings) -> tuple[str, Reading
         Unreadable: there is none; what to do about it is among the findings.
     """
     there = ", ".join(table.names)
+    name, reading = _fitting(table, data)
+    known = {*table.names, *(reading.names if reading else ())}
     for role, column in data.columns.items():
         if role not in ROLES:
             found.add(0, f"data.columns names the role {role!r}; the roles are {', '.join(ROLES)}")
-        elif column not in table.names:
-            found.add(0, f"data.columns.{role} is {column!r}, but the columns are {there}")
+        elif column not in known:
+            inside = f" (or {', '.join(reading.names)})" if reading and reading.names else ""
+            found.add(0, f"data.columns.{role} is {column!r}, but the columns are {there}{inside}")
     if found.problems and data.columns:
         raise Unreadable
+    if reading:
+        return name, reading
     if data.shape:
-        forced: Shape = find("data.shapes", data.shape)
-        if reading := forced(table, data):
-            return data.shape, reading
-        wants = (forced.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+        wants = (find("data.shapes", data.shape).__doc__ or "").strip().partition("\n")[0].rstrip(".")
         raise found.stop(0, f"data.shape is {data.shape}, which needs {wants}; the columns are {there}")
-    for name, shape in _shapes():
+    raise found.stop(0, _unknown(there))
+
+
+def _fitting(table: Table, data: Data) -> tuple[str, Reading | None]:
+    """Return the shape that a person forces, or the first that knows these columns."""
+    for name, shape in [(data.shape, find("data.shapes", data.shape))] if data.shape else _shapes():
         if reading := shape(table, data):
             return name, reading
-    raise found.stop(0, _unknown(there))
+    return "", None
 
 
 @cache
@@ -195,11 +215,27 @@ def _unknown(there: str) -> str:
 
 
 def _examples(
-    rows: Iterable[Line], reading: Reading, shape: str, places: Columns, data: Data, found: Findings
+    rows: Iterable[Line], reading: Reading, places: Columns, data: Data, found: Findings
 ) -> Iterator[Example]:
     """Yield the examples of every row that can be used; the others are found."""
-    kinds: dict[str, tuple[str, int]] = {}  # column -> what it holds, and the line that says so
     system = _instruction(reading, data)
+    for number, row in reading.gather(rows, found.add) if reading.gather else rows:
+        try:
+            place, made = places.of(row), reading.convert(row)
+        except Unusable as error:
+            for what in error.whats:
+                found.add(number, what)
+            continue
+        source = f"{found.path}:{number}"
+        if len(made) > 1:  # what one row says stays on one side
+            place = dataclasses.replace(place, groups=(*place.groups, f"row={source}"))
+        for example in made:
+            yield _placed(example, source, place, system)
+
+
+def _sound(rows: Iterable[Line], reading: Reading, shape: str, data: Data, found: Findings) -> Iterator[Line]:
+    """Yield the rows that have every column they need, written as in the rows before; the others are found."""
+    kinds: dict[str, tuple[str, int]] = {}  # column -> what it holds, and the line that says so
     expected = " and ".join(repr(column) for column in reading.required)
     for number, row in rows:
         missing = [column for column in reading.required if column not in row]
@@ -214,17 +250,7 @@ def _examples(
         if drifted := _drift(row, number, reading, kinds, data.coerce):
             found.add(number, drifted)
             continue
-        try:
-            place, made = places.of(row), reading.convert(row)
-        except Unusable as error:
-            for what in error.whats:
-                found.add(number, what)
-            continue
-        source = f"{found.path}:{number}"
-        if len(made) > 1:  # what one row says stays on one side
-            place = dataclasses.replace(place, groups=(*place.groups, f"row={source}"))
-        for example in made:
-            yield _placed(example, source, place, system)
+        yield Line(number, row)
 
 
 def _drift(row: Row, number: int, reading: Reading, kinds: dict[str, tuple[str, int]], coerce: bool) -> str | None:

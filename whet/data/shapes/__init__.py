@@ -8,16 +8,24 @@ The Reading's `convert` turns one row into examples (most shapes: exactly one), 
 which the reader adds; it raises Unusable with what is wrong and the way out. `required` are the columns every
 row must have; `optional` are others it reads. A system message derived from the columns is the reading's
 `instruction`; the reader puts it, or `data.instruction`, before every conversation that has none of its own.
+
+Where several rows make one example, `gather` takes all rows that are sound, and a place to report problems, and gives
+rows that hold others under ROWS. What is known only after the last row (what was left out, and how often) is `told`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from whet.config.tree import Data
+from whet.data.scan import Line
 from whet.types import Example
 
 Row = Mapping[str, Any]
+Report = Callable[[int, str], None]
+"""Notes a problem: its line, and what is wrong with the way out."""
+ROWS = "\0rows"
+"""Under this name, which no column can have, a gathered row holds the Lines it was made of."""
 
 
 class Unusable(ValueError):
@@ -87,6 +95,9 @@ class Reading:
     convert: Callable[[Row], Sequence[Example]]
     optional: tuple[str, ...] = ()
     instruction: str | None = None
+    gather: Callable[[Iterable[Line], Report], Iterator[Line]] | None = None
+    told: Callable[[], Sequence[str]] = tuple
+    names: tuple[str, ...] = ()  # that data.columns may say, besides those of columns
 
 
 Shape = Callable[[Table, Data], Reading | None]

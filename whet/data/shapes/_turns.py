@@ -1,10 +1,12 @@
 """From a row's values to checked messages; what several shapes share."""
 
 import json
+from hashlib import sha256
 from typing import Any
 
+from whet.config.tree import Data
 from whet.data.scan import Refused, parse
-from whet.data.shapes import Row, Unusable, kind
+from whet.data.shapes import Row, Table, Unusable, kind
 from whet.types import Chat, Frozen, Message, Role
 
 ROLES: dict[str, Role] = {
@@ -15,7 +17,11 @@ ROLES: dict[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
-MESSAGE_KEYS = frozenset({"role", "content", "weight", "name", "tool_calls", "tool_call_id", "function_call"})
+REASONED = ("reasoning_content", "reasoning", "thinking")  # DeepSeek and vLLM; OpenRouter; Ollama and gpt-oss
+REASONS = (*REASONED, "complex_cot", "thought", "thoughts", "chain_of_thought", "cot", "rationale")
+MESSAGE_KEYS = frozenset(
+    {"role", "content", "weight", "name", "tool_calls", "tool_call_id", "function_call", *REASONED}
+)
 
 
 def text_of(row: Row, column: str) -> str:
@@ -39,10 +45,50 @@ def needed(row: Row, column: str) -> str:
     return text
 
 
-def exchange(user: str, assistant: str, system: str | None = None, label: str | None = None) -> Chat:
+def exchange(
+    user: str, assistant: str, system: str | None = None, label: str | None = None, reasoning: str = ""
+) -> Chat:
     """Return the conversation of one question and one answer."""
     first = (Message("system", system),) if system else ()
-    return Chat((*first, Message("user", user), Message("assistant", assistant)), label=label)
+    return Chat((*first, Message("user", user), Message("assistant", assistant, reasoning=reasoning)), label=label)
+
+
+class Reasons:
+    """Where what was thought before an answer stands in a column of its own, beside an answer that is text."""
+
+    def __init__(self, table: Table, data: Data, *taken: str | None) -> None:
+        named = data.columns.get("reasoning")
+        found = named or table.optional(*REASONS)
+        self.column = found if found not in taken and (named or (found and table.kind(found) == "text")) else None
+        self.how = f", {self.column} -> the reasoning before it" if self.column else ""
+
+    def of(self, row: Row) -> str:
+        """Return the row's reasoning, "" if it has none."""
+        return text_of(row, self.column).strip() if self.column else ""
+
+
+def reasoning_of(one: dict[str, Any]) -> str:
+    """Return the reasoning that a message has beside its content.
+
+    Raises:
+        Unusable: it is no text, or there are two that differ.
+    """
+    found = {key: one[key] for key in REASONED if one.get(key) not in (None, "")}
+    for key, value in found.items():
+        if not isinstance(value, str):
+            raise Unusable(f"{key} is {kind(value)}, not text; write it as a string or remove it")
+    if isinstance(one.get("content"), list):
+        parts = [part for part in one["content"] if isinstance(part, dict) and part.get("type") == "thinking"]
+        if parts:
+            found["content"] = "\n\n".join(str(part.get("thinking") or "") for part in parts)
+    if len({value.strip() for value in found.values()}) > 1:
+        raise Unusable(f"{' and '.join(found)} say different things; keep one of them")
+    return next((value.strip() for value in found.values()), "")
+
+
+def passage_group(passage: str) -> str:
+    """Return the group of all questions about one passage."""
+    return f"passage_id={sha256(' '.join(passage.split()).encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
 def unpacked(value: Any, column: str) -> Any:
@@ -63,6 +109,14 @@ def tools_of(row: Row, column: str | None) -> tuple[Frozen, ...]:
     if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
         raise Unusable(f"{column!r} is not a list of objects; write one object per tool or remove the column")
     return tuple(value)
+
+
+def functions_of(row: Row, column: str | None) -> tuple[Frozen, ...]:
+    """Return the functions a row offers, in the form before `tools`, as tools."""
+    functions = tools_of(row, column)
+    if any(not isinstance(one.get("name"), str) for one in functions):
+        raise Unusable(f"{column!r} has a function without a name; write {{'name': ..., 'parameters': ...}}")
+    return tuple({"type": "function", "function": one} for one in functions)
 
 
 def messages_of(value: Any, column: str) -> tuple[Message, ...]:
@@ -125,7 +179,8 @@ def _message(one: Any) -> Message:
     for key, value in (("name", name), ("tool_call_id", call_id)):
         if value is not None and not isinstance(value, str):
             raise Unusable(f"{key} is {kind(value)}, not text; quote it")
-    return Message(role, content, float(weight), name, calls, call_id)
+    reasoning = reasoning_of(one) if role == "assistant" else ""
+    return Message(role, content, float(weight), name, calls, call_id, reasoning)
 
 
 def _content(content: Any) -> str:
@@ -141,6 +196,8 @@ def _content(content: Any) -> str:
             texts.append(part["text"])
         elif isinstance(part, str):
             texts.append(part)
+        elif isinstance(part, dict) and part.get("type") == "thinking":
+            continue  # the reasoning, which is read beside the content
         else:
             found = part.get("type") if isinstance(part, dict) else kind(part)
             raise Unusable(f"the content has a part of type {str(found)[:40]!r}; only text can be learned")

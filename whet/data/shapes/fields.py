@@ -5,7 +5,7 @@ from typing import Any
 
 from whet.config.tree import Data
 from whet.data.shapes import Reading, Row, Table
-from whet.data.shapes._turns import exchange, needed, text_of
+from whet.data.shapes._turns import Reasons, exchange, needed, text_of
 from whet.types import Chat
 
 __all__ = ["fields"]
@@ -68,12 +68,14 @@ def fields(table: Table, data: Data) -> Reading | None:
     """
     roles = data.columns
     source, target = roles.get("prompt"), roles.get("completion")
-    if not roles:
+    if not set(roles) - {"reasoning"}:
         source, target = _guess(table)
     if source is None or target is None:
         return None
     context, system = roles.get("context"), roles.get("system")
-    extra = [context] if context else [] if roles else _extra(table, source, target)
+    reasons = Reasons(table, data, source, target, context, system)
+    named = set(roles) - {"reasoning"}
+    extra = [context] if context else [] if named else _extra(table, source, target, reasons.column)
 
     def convert(row: Row) -> list[Chat]:
         answer = _as_text(row, target)
@@ -82,16 +84,16 @@ def fields(table: Table, data: Data) -> Reading | None:
             user = f"{_cell(row, context)}\n\n{user}"
         elif extra:
             user = "\n".join([*(_line(name, _cell(row, name)) for name in extra), f"{source}:\n{user}"])
-        return [exchange(user, answer, text_of(row, system) if system else None)]
+        return [exchange(user, answer, text_of(row, system) if system else None, reasoning=reasons.of(row))]
 
     structured = table.kind(target) in ("a list", "an object")
     as_json = " as JSON" if structured else ""
     how = " and ".join([*extra, source]) + f" -> user, {target}{as_json} -> assistant"
-    how += f", {system} -> system" if system else ""
+    how += (f", {system} -> system" if system else "") + reasons.how
     asked = " and ".join(_word(name) for name in (*extra, source))
     instruction = f"Given {asked}, write {_word(target)}{as_json}."
-    note = table.say("fields", how, source, target, system, *extra)
-    optional = tuple(name for name in (*extra, system) if name)
+    note = table.say("fields", how, source, target, system, reasons.column, *extra)
+    optional = tuple(name for name in (*extra, system, reasons.column) if name)
     return Reading(note, (source, target), convert, optional, instruction)
 
 
@@ -103,7 +105,7 @@ def _guess(table: Table) -> tuple[str | None, str | None]:
     return None, None
 
 
-def _extra(table: Table, *taken: str) -> list[str]:
+def _extra(table: Table, *taken: str | None) -> list[str]:
     """Return further columns that tell rows apart and are not bookkeeping."""
     chosen = []
     for name in table.names:

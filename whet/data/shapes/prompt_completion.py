@@ -1,8 +1,10 @@
 """A prompt and what should come after it."""
 
+from dataclasses import replace
+
 from whet.config.tree import Data
 from whet.data.shapes import Reading, Row, Table, Unusable
-from whet.data.shapes._turns import checked, exchange, messages_of, needed, text_of, tools_of
+from whet.data.shapes._turns import Reasons, checked, exchange, messages_of, needed, text_of, tools_of
 from whet.types import Chat, Message
 
 __all__ = ["prompt_completion"]
@@ -24,14 +26,16 @@ def prompt_completion(table: Table, data: Data) -> Reading | None:
         return None  # the shape `fields` makes an instruction from the columns' names
     system = data.columns.get("system") or table.optional("system")
     tools = table.optional("tools") if listed else None
+    reasons = Reasons(table, data, prompt, completion, system)
 
     def plain(row: Row) -> list[Chat]:
-        return [exchange(needed(row, prompt), needed(row, completion), text_of(row, system) if system else None)]
+        head = text_of(row, system) if system else None
+        return [exchange(needed(row, prompt), needed(row, completion), head, reasoning=reasons.of(row))]
 
     def conversation(row: Row) -> list[Chat]:
         before, after = messages_of(row.get(prompt), prompt), row.get(completion)
         if after is None or (isinstance(after, str) and not after.lstrip().startswith("[{")):
-            reply: tuple[Message, ...] = (Message("assistant", needed(row, completion)),)
+            reply: tuple[Message, ...] = (Message("assistant", needed(row, completion), reasoning=reasons.of(row)),)
         else:
             reply = messages_of(after, completion)
         if any(message.role == "system" for message in reply):
@@ -45,12 +49,12 @@ def prompt_completion(table: Table, data: Data) -> Reading | None:
     how = f"{prompt} -> {'the conversation so far' if listed else 'user'}, {completion} -> assistant"
     if system:
         how += f", {system} -> system"
-    note = table.say("prompt_completion", how, prompt, completion, system, tools)
-    optional = tuple(name for name in (system, tools) if name)
+    note = table.say("prompt_completion", how + reasons.how, prompt, completion, system, tools, reasons.column)
+    optional = tuple(name for name in (system, tools, reasons.column) if name)
     return Reading(note, (prompt, completion), conversation if listed else plain, optional)
 
 
 def _untrained(message: Message) -> Message:
     if message.role != "assistant":
         return message
-    return Message("assistant", message.content, 0.0, message.name, message.tool_calls, message.tool_call_id)
+    return replace(message, weight=0.0)

@@ -5,7 +5,7 @@ from typing import Any
 
 from whet.config.tree import Data
 from whet.data.shapes import Reading, Row, Table, Unusable, kind
-from whet.data.shapes._turns import checked, tools_of, unpacked
+from whet.data.shapes._turns import checked, reasoning_of, tools_of, unpacked
 from whet.types import Chat, Frozen, Message, Role
 
 __all__ = ["sharegpt"]
@@ -93,7 +93,8 @@ def _turn(one: Any) -> Message:
     weight = 1 if one.get("weight") is None else one["weight"]
     if isinstance(weight, bool) or weight not in (0, 1):
         raise Unusable(f"the weight is {str(weight)[:40]}; use 1 to learn from the turn or 0 to skip it")
-    return Message(role, "" if calls else said, float(weight), tool_calls=calls)
+    reasoning = reasoning_of(one) if role == "assistant" else ""
+    return Message(role, "" if calls else said, float(weight), tool_calls=calls, reasoning=reasoning)
 
 
 def _calls(said: str) -> tuple[Frozen, ...]:
