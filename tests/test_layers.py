@@ -33,6 +33,7 @@ ROOMS = {
     "matplotlib": {"tune/plots.py"},
     "sklearn": {"data/checks/label_error.py"},
     "typer": {"cli/main.py", "cli/data.py"},
+    "openai": {"engines/endpoint.py"},
     "pypdf": {"data/documents/pdf.py"},
     "pyarrow": {"data/parquet_rows.py", "data/unpack.py"},
 }

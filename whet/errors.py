@@ -8,6 +8,7 @@ WhetError
   RunError            exit 1   a run folder that cannot be used
     DriftError                 a resumed run no longer matches what it started from
   TrainingError       exit 1   training went wrong: non-finite, diverged
+  EndpointError       exit 1   a server that answers for a model refused, failed or cannot be reached
   GateError           exit 3   what was found is graver than was allowed
   FitError            exit 4   does not fit into memory or onto the disk
   Interrupted         exit 75  stopped on request; `whet resume` continues
@@ -71,6 +72,14 @@ class DriftError(RunError):
 
 class TrainingError(WhetError, ArithmeticError):
     """Training went wrong; the last finite checkpoint is kept."""
+
+
+class EndpointError(WhetError, ConnectionError):
+    """A server that answers for a model refused, failed or cannot be reached. `sources`: of all prompts it failed."""
+
+    def __init__(self, message: str, *, sources: Sequence[str] = ()) -> None:
+        self.sources = tuple(sources)
+        super().__init__(message)
 
 
 class GateError(WhetError):
