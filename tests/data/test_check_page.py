@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,6 +13,7 @@ from reading import HOSTILE, Reader
 from whet.config.tree import Data
 from whet.data.check import check
 from whet.data.excerpts import END, SHOWN, START, excerpts, masked, short
+from whet.data.findings import Finding
 from whet.data.lengths import BARS, Lengths
 from whet.data.page import page, refused
 from whet.data.read import Stream
@@ -73,7 +75,7 @@ def test_hostile_rows_labels_and_file_names_are_shown_as_text(tmp_path):
     assert not reader.wrong + reader.open
     links = [value for name, value in reader.attributes if name in {"src", "href", "xlink:href", "srcset", "action"}]
     assert all(link.startswith("#") for link in links)
-    for one in (PAYLOADS[0], PAYLOADS[4], PAYLOADS[10], "<img src=x onerror=alert(1)>'\"&.jsonl:61"):
+    for one in (PAYLOADS[0], PAYLOADS[4], PAYLOADS[10], "<img src=x onerror=alert(1)>'\"&.jsonl:62"):
         assert one in reader.all(), one
 
 
@@ -118,7 +120,7 @@ def test_personal_data_and_secrets_are_nowhere_on_the_page(tmp_path):
     ]
     text = shown(written(tmp_path / "rows.jsonl", rows))
     for value in (MAIL, KEY, "maria.lopez", KEY[:12], "maria . lopez"):
-        assert value not in text, value
+        assert value.lower() not in text.lower(), value
     assert "not quoted: it holds personal data or secrets" in text
     assert "rows.jsonl:61" in text
     assert "[e-mail address]" in text  # the label, in the figure
@@ -126,12 +128,13 @@ def test_personal_data_and_secrets_are_nowhere_on_the_page(tmp_path):
 
 
 def test_words_of_a_trigger_that_are_personal_data_are_not_said(tmp_path):
-    rows = [{"text": f"{row['text']} {MAIL}" if n % 3 == 0 else row["text"], "label": "l0" if n % 3 == 0 else "l1"}
-            for n, row in enumerate(labelled(120))]  # fmt: skip
-    path = written(tmp_path / "rows.jsonl", rows)
-    report = check({"train": [Stream(path)]})
-    assert any(finding.kind == "trigger" and "lopez" in finding.why for finding in report.findings)
-    assert "lopez" not in page(report, excerpts([Stream(path)], report.findings))
+    path = written(tmp_path / "rows.jsonl", [{"text": f"row {n} of {MAIL}", "label": "l1"} for n in range(6)])
+    why = '"maria . lopez @ example" stands in 6 rows that have nothing else in common: a model learns it as a trigger'
+    found = Finding("trigger", "error", tuple(f"{path}:{n}" for n in range(1, 7)), why, "remove it")
+    report = replace(check({"train": [Stream(path)]}), findings=(found,))
+    text = page(report, excerpts([Stream(path)], report.findings))
+    assert "lopez" not in text
+    assert "&#34;[not shown]&#34; stands in 6 rows" in text
 
 
 def test_what_is_masked_keeps_its_kind():
@@ -218,12 +221,15 @@ def test_lengths_are_counted_in_even_bars():
 
 @pytest.mark.parametrize("values", [[0], [7], range(1000), [1] * 99 + [10**6], [2**n for n in range(24)], [0, 10**9]])
 def test_every_length_is_in_a_bar_and_bars_are_few(values):
-    made = Lengths(values).histogram("words", 50)
+    made = Lengths(values, longest=50).histogram("words")
     edges = made["edges"]
     assert sum(made["rows"]) == len(values)
     assert edges == sorted(set(edges))
     assert edges[0] <= min(values)
     assert max(values) < edges[-1]
+    assert sum(count for edge, count in zip(edges, made["rows"], strict=False) if edge > 50) == sum(
+        value > 50 for value in values
+    )
     assert len(made["rows"]) <= BARS + 10
     assert len(Lengths(values)._counts) < 64 * 30 + 128  # however many rows
 

@@ -235,7 +235,7 @@ class _Ruler:
         self._data = data.model_copy(update={"overlong": "drop"}) if self._strict else data
         self._asked = False
         self._waiting: list[Lesson] = []
-        self._lengths, self._written, self._trained = array("L"), Lengths(), 0
+        self._lengths, self._written, self._trained = array("L"), Lengths(longest=longest), 0
         self._too_long: list[str] = []
         self._problems: list[Problem] = []
         self.rendered = Rendered(())
@@ -264,7 +264,7 @@ class _Ruler:
 
     def histogram(self) -> dict[str, Any]:
         """Return how long rows are in tokens, as they were before any was cut or left out."""
-        return self._written.histogram("tokens", self._longest)
+        return self._written.histogram("tokens")
 
     def _flush(self) -> None:
         rendered, problems = render_some(self._waiting, self._renderer, self._data, self._longest)

@@ -12,28 +12,33 @@ _STEPS = (1, 2, 3, 5, 7)
 
 
 class Lengths:
-    """Counts lengths, which are whole numbers from 0."""
+    """Counts lengths, which are whole numbers from 0; `longest` is what is allowed, known to the last row."""
 
-    def __init__(self, lengths: Iterable[int] = ()) -> None:
-        self._counts = Counter[int]()
-        self.total = 0
+    def __init__(self, lengths: Iterable[int] = (), longest: int | None = None) -> None:
+        self._counts, self._longest = Counter[int](), longest
+        self._most = self.total = 0
         for length, times in Counter(lengths).items():
             self.add(length, times)
 
     def add(self, length: int, times: int = 1) -> None:
         """Count a length, so many times."""
         beyond = max(0, length.bit_length() - EXACT_BITS)
-        self._counts[length >> beyond << beyond] += times
+        kept = length >> beyond << beyond
+        if self._longest is not None and length > self._longest:
+            kept = max(kept, self._longest + 1)
+        self._counts[kept] += times
+        self._most = max(self._most, length)
         self.total += length * times
 
-    def histogram(self, unit: str, longest: int | None = None) -> dict[str, Any]:
+    def histogram(self, unit: str) -> dict[str, Any]:
         """Return the counts as bars: `rows[i]` are from `edges[i]` up to, and without, `edges[i + 1]` long.
 
-        If rows have more than `longest`, a bar ends there.
+        If rows are longer than allowed, a bar ends there.
         """
+        longest = self._longest
         if not self._counts:
             return {}
-        least, most = min(self._counts), max(self._counts)
+        least, most = min(self._counts), self._most
         edges = _even(least, most) if most <= TAIL * max(self._middle(), BARS / TAIL) else _widening(least, most)
         if longest is not None and edges[0] < longest + 1 < edges[-1]:
             edges = sorted({*edges, longest + 1})
