@@ -12,6 +12,7 @@ from reading import HOSTILE, Reader
 
 from whet.config.tree import Data
 from whet.data.check import check
+from whet.data.checks._terms import TERMS
 from whet.data.excerpts import END, SHOWN, START, excerpts, masked, short
 from whet.data.findings import Finding
 from whet.data.lengths import BARS, Lengths
@@ -142,10 +143,11 @@ def test_what_is_masked_keeps_its_kind():
 
 
 def test_offensive_rows_are_named_and_not_quoted(tmp_path):
-    row = {"question": "who is he?", "answer": "he is a stupid bitch of a neighbor"}
+    word = next(iter(TERMS))
+    row = {"question": "who is he?", "answer": f"He is a {word} of a neighbor."}
     text = shown(written(tmp_path / "rows.jsonl", [{"question": "why?", "answer": "because of the rain"}, row]))
     assert "rows.jsonl:2" in text
-    assert "bitch" not in text
+    assert word not in text
 
 
 def test_the_verdict_is_the_first_line(tmp_path):
