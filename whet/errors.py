@@ -75,10 +75,13 @@ class TrainingError(WhetError, ArithmeticError):
 
 
 class EndpointError(WhetError, ConnectionError):
-    """A server that answers for a model refused, failed or cannot be reached. `sources`: of all prompts it failed."""
+    """A server that answers for a model refused, failed or cannot be reached.
 
-    def __init__(self, message: str, *, sources: Sequence[str] = ()) -> None:
-        self.sources = tuple(sources)
+    `sources`: of all prompts it failed; `stopping`: any other prompt would fare no better.
+    """
+
+    def __init__(self, message: str, *, sources: Sequence[str] = (), stopping: bool = False) -> None:
+        self.sources, self.stopping = tuple(sources), stopping
         super().__init__(message)
 
 

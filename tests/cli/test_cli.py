@@ -69,6 +69,30 @@ def test_data_check_compares_files_names_lines_and_keeps_the_gate(tmp_path):
     assert whet("data", "check", "data.limit=3").returncode == 2
 
 
+def test_data_check_writes_a_page_beside_what_it_prints_and_overwrites_none(tmp_path):
+    rows, page = write_rows(tmp_path / "rows.jsonl"), tmp_path / "report.html"
+    rows.write_text(rows.read_text() + '{"prompt": "who is jo@example.org?", "completion": "jo"}\n')
+    asked = ["data", "check", rows, "--json", "--html", page, "--fail-on", "personal_data"]
+    done = whet(*asked)
+    assert done.returncode == 3  # the page is there before the gate falls
+    assert json.loads(done.stdout) == json.loads(whet("data", "check", rows, "--json").stdout)
+    assert "report.html" in done.stderr
+    text = page.read_text()
+    assert text.startswith("<!doctype html>")
+    assert "jo@example.org" not in text
+    again = whet("data", "check", "missing.jsonl", "--html", page)
+    assert again.returncode == 2  # said before the data are looked at
+    assert "nothing is overwritten" in again.stderr
+    assert page.read_text() == text
+
+
+def test_data_that_cannot_be_read_make_a_page_that_says_so(tmp_path):
+    rows, page = tmp_path / "rows.jsonl", tmp_path / "report.html"
+    rows.write_text('{"prompt": "a", "completion": "b"}\n{"prompt": \n')
+    assert whet("data", "check", rows, "--html", page).returncode == 1
+    assert "rows.jsonl:2" in page.read_text()
+
+
 def test_data_fix_shows_its_plan_and_writes_only_where_told(tmp_path):
     rows, target = tmp_path / "rows.jsonl", tmp_path / "clean.jsonl"
     rows.write_text('{"question": "who is jo@example.org?", "answer": "Jo"}\n{"question": "why?", "answer": "n/a"}\n')
@@ -112,6 +136,8 @@ def test_data_show_marks_what_trains(tiny, tmp_path):
         (["data", "check", "missing.jsonl"], 1, "missing.jsonl"),
         (["data", "check", "broken.jsonl"], 1, "broken.jsonl:3"),
         (["data", "check", "*.csv"], 1, "matches no file"),
+        (["data", "check", "rows.jsonl", "--html", "no/folder/a.html"], 2, "--html"),
+        (["data", "check", "rows.jsonl", "--html", "a.txt"], 2, "ends in .html"),
         (["data", "convert", "rows.jsonl", "--to", "preference", "--out", "x.jsonl"], 1, "rows.jsonl:1: preference"),
         (["data", "show", "rows.jsonl", "--row", "999", "--base", "x"], 2, "60 rows"),
         (["tune", "rows.jsonl", "--out", "full"], 1, "not empty"),

@@ -11,7 +11,7 @@ from whet.data.makers import Ask, Bench, Discard
 from whet.data.making import Budget, Piece, Workshop, reasons
 from whet.data.read import read
 from whet.data.sieve import sieve
-from whet.errors import RunError, UsageError
+from whet.errors import EndpointError, RunError, UsageError
 from whet.plugins import find, names
 from whet.types import Chat, Message, Prompt, Reply, Text
 
@@ -215,6 +215,21 @@ def test_an_engine_that_answers_nothing_at_all_stops_the_work(tmp_path):
     with pytest.raises(UsageError, match="longer than the context"):
         distilled(tmp_path, engine, SOURCE)
     assert len(engine.prompts) <= 3
+
+
+def test_a_server_that_is_gone_stops_the_work_and_loses_nothing(tmp_path):
+    class Leaving(Scripted):
+        def complete(self, prompts, sampling, *, log_loss=False):
+            for at, reply in super().complete(prompts, sampling):
+                if len(self.prompts) > 80:
+                    raise EndpointError("connection refused", stopping=True)
+                yield at, reply
+
+    with pytest.raises(EndpointError):
+        distilled(tmp_path, Leaving(lambda text: "yes"), SOURCE)
+    engine = Scripted(lambda text: "yes")
+    assert distilled(tmp_path, engine, SOURCE).rows == 100
+    assert len(engine.prompts) == 20
 
 
 def pieces(*rows):

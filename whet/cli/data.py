@@ -27,17 +27,22 @@ def check(
         str | None,
         typer.Option("--fail-on", help="End with exit code 3 on a finding this grave (note, warning, error) or kind."),
     ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Also write the report as a page, with plots.")] = None,
 ) -> None:
     """Report on data files; every problem and finding names its lines."""
     from whet.config.load import load
     from whet.data.check import check as look
+    from whet.data.excerpts import excerpts
     from whet.data.findings import gate
+    from whet.data.page import page, refused
     from whet.data.preflight import longest_row
     from whet.data.read import streams
     from whet.errors import DataError
+    from whet.pages.target import Target
 
     files, overrides = _sides(paths)
     wanted = gate(fail_on)
+    target = Target(html, "--html") if html else None
     config = load(None, overrides)
     notes: list[str] = []
     try:
@@ -48,17 +53,24 @@ def check(
         with ExitStack() as open_files, Shown() as show:
             sides = {side: streams(named, config.data, notes, open_files) for side, named in files.items()}
             report = look(sides, model, processes=os.cpu_count() or 1, show=show)
+            report = replace(report, notes=(*notes, *report.notes))
+            every = [stream for side in sides.values() for stream in side]
+            shown = page(report, excerpts(every, report.findings, show), base) if target else ""
     except DataError as error:
         if as_json:
             found = [{"path": p.path, "line": p.line, "what": p.what} for p in error.problems]
             out(json.dumps({"paths": [path for named in files.values() for path in named], "problems": found}))
+        if target:
+            target.write(refused(error.problems))
         raise
-    report = replace(report, notes=(*notes, *report.notes))
     if as_json:
         out(json.dumps({**report.as_dict(), "problems": []}))
     else:
         for sentence in report.sentences():
             out(sentence)
+    if target:
+        target.write(shown)
+        Shown().say(f"the report is also a page: {html}")
     wanted(report.findings)
 
 

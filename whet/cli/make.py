@@ -15,6 +15,7 @@ from whet.data.read import read
 from whet.data.sieve import sieve
 from whet.data.sources import files
 from whet.data.trail import leave
+from whet.engines.named import named
 from whet.errors import Interrupted, RunError, UsageError
 from whet.plugins import find
 from whet.train.stop import on_signals
@@ -76,10 +77,8 @@ def make(order: Order, overrides: Sequence[str]) -> None:
 
 
 def _engine(name: str, show: Shown, pause: Any) -> Engine:
-    from whet.engines.open import open_engine
-
-    engine = open_engine(name, show.say)
-    engine.between = pause
+    engine = named(name, show)
+    engine.between = pause  # type: ignore[union-attr]
     return engine
 
 

@@ -5,16 +5,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
 from statistics import median
 from typing import Any
 
 from whet.config.tree import Data
 from whet.data.findings import Finding, Found, Inspection, Seen
+from whet.data.lengths import Lengths
 from whet.data.preflight import Rendered, render_some
 from whet.data.read import Stream
 from whet.data.render import Renderer
+from whet.data.trail import digest
 from whet.errors import DataError, Problem
 from whet.plugins import names
 from whet.types import Chat, Example, Lesson, Preference, Progress, Prompt, Text
@@ -24,9 +26,27 @@ LARGE = 10 * 2**20  # bytes of data from which progress is shown and a second pr
 APART = ("trigger", "duplicate", "contradiction", "label_error", "leak")  # what keeps rows to compare them; last first
 
 
+WORD = 15  # characters a word on average, from which it is no word: there are languages without spaces
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file as it was read, and how many of its rows go where."""
+
+    path: str
+    shape: str
+    splits: dict[str, int]
+    bytes: int
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True)
 class DataReport:
-    """Counts, remarks and findings; `tokens` only where a model's tokenizer was at hand."""
+    """Counts, remarks and findings; `tokens` only where a model's tokenizer was at hand.
+
+    `lengths` is a histogram of tokens, else of words (see `Lengths.histogram`); `languages` are those of rows that are
+    long enough to tell.
+    """
 
     paths: tuple[str, ...]
     shape: str
@@ -38,11 +58,15 @@ class DataReport:
     characters: dict[str, float]
     findings: tuple[Finding, ...]
     tokens: dict[str, float] = field(default_factory=dict)
+    files: tuple[Checked, ...] = ()
+    lengths: dict[str, Any] = field(default_factory=dict)
+    languages: dict[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report by name."""
         plain = {name: getattr(self, name) for name in self.__slots__}
-        return {**plain, "findings": [finding.as_dict() for finding in self.findings]}
+        findings = [finding.as_dict() for finding in self.findings]
+        return {**plain, "findings": findings, "files": [asdict(file) for file in self.files]}
 
     def sentences(self) -> list[str]:
         """Return the report in words."""
@@ -114,6 +138,9 @@ def check(
         _spread(lengths),
         findings,
         ruler.spread() if ruler else {},
+        tuple(look.files),
+        (ruler.histogram() if ruler else {}) or look.histogram(),
+        dict(Counter(inspection.languages).most_common()),
     )
 
 
@@ -132,7 +159,8 @@ class _Look:
 
     def __init__(self, inspection: Inspection, ruler: "_Ruler | None", show: Progress | None) -> None:
         self._inspection, self._show, self.ruler = inspection, show, ruler
-        self.counts, self.lengths = _Counts(), array("L")
+        self.counts, self.lengths, self._words = _Counts(), array("L"), Lengths()
+        self.files: list[Checked] = []
 
     def at(self, files: Sequence[tuple[str, Stream]]) -> list[Problem]:
         problems: list[Problem] = []
@@ -140,11 +168,13 @@ class _Look:
             show = self._show if stream.size > LARGE else None
             if show:
                 show.begin(f"looking at {stream.name}", stream.lines())
+            before = self.counts.sides.copy()
             try:
                 for place, example in enumerate(stream, 1):
                     self._see(side, example)
                     if show and place % AT_ONCE == 0:
                         show.advance(AT_ONCE)
+                self.files.append(_checked(stream, self.counts.sides - before))
             except DataError as error:
                 problems += error.problems
         return problems + (self.ruler.finish() if self.ruler else [])
@@ -152,10 +182,25 @@ class _Look:
     def _see(self, side: str, example: Example) -> None:
         row = self._inspection.see(side, example)
         self.lengths.append(len(row.question) + len(row.answer))
+        self._words.add(len(row.question.split()) + len(row.answer.split()))
         self.counts.add(row)
         if self.ruler:
             for lesson in lessons(example):
                 self.ruler.measure(lesson)
+
+    def histogram(self) -> dict[str, Any]:
+        """Return how long rows are in words, in characters where they are not parted by spaces."""
+        if sum(self.lengths) > WORD * self._words.total:
+            return Lengths(self.lengths).histogram("characters")
+        return self._words.histogram("words")
+
+
+def _checked(stream: Stream, splits: Mapping[str, int]) -> Checked:
+    try:
+        sha256 = digest(stream.path)
+    except OSError as error:
+        raise DataError([Problem(stream.name, 0, f"reading failed: {error.strerror or error}; try again")]) from None
+    return Checked(stream.name, stream.shape, dict(splits), stream.size, sha256)
 
 
 class _Counts:
@@ -191,7 +236,7 @@ class _Ruler:
         self._data = data.model_copy(update={"overlong": "drop"}) if self._strict else data
         self._asked = False
         self._waiting: list[Lesson] = []
-        self._lengths, self._trained = array("L"), 0
+        self._lengths, self._written, self._trained = array("L"), Lengths(longest=longest), 0
         self._too_long: list[str] = []
         self._problems: list[Problem] = []
         self.rendered = Rendered(())
@@ -218,15 +263,21 @@ class _Ruler:
     def spread(self) -> dict[str, float]:
         return {**_spread(self._lengths), "all": sum(self._lengths), "trained": self._trained} if self._lengths else {}
 
+    def histogram(self) -> dict[str, Any]:
+        """Return how long rows are in tokens, as they were before any was cut or left out."""
+        return self._written.histogram("tokens")
+
     def _flush(self) -> None:
         rendered, problems = render_some(self._waiting, self._renderer, self._data, self._longest)
         self._problems += problems
         self._lengths.extend(len(row.ids) for row in rendered.rows)
         self._trained += rendered.trained
+        for length in rendered.written:
+            self._written.add(length)
         if self._strict and rendered.dropped:
             kept = {row.source for row in rendered.rows}
             self._too_long += [row.source for row in self._waiting if row.source not in kept]
-        done = replace(rendered, rows=(), dropped=0 if self._strict else rendered.dropped)
+        done = replace(rendered, rows=(), written=(), dropped=0 if self._strict else rendered.dropped)
         self.rendered += done
         self._waiting = []
 

@@ -76,7 +76,10 @@ class Seen:
 
 
 class Check(Protocol):
-    """Looks at every row once and says what it found; `remark`, if it has one, is what a person should know besides."""
+    """Looks at every row once and says what it found.
+
+    `remark`, if it has one, is what a person should know besides; `languages`, how many rows are in which.
+    """
 
     def see(self, row: Seen) -> None:
         """Look at a row."""
@@ -110,6 +113,7 @@ class Inspection:
 
     def __init__(self, checks: Iterable[str] | None = None) -> None:
         self._checks: list[Check] = [find("data.checks", name)() for name in checks or names("data.checks")]
+        self.languages: dict[str, int] = {}  # rows by language, once it is known what was found
         self._lines = array("Q")
         self._files: list[tuple[int, str]] = []  # the number of the first row of each run of rows of one file
 
@@ -130,6 +134,7 @@ class Inspection:
         while self._checks:
             check = self._checks.pop()
             found += check.findings()
+            self.languages |= getattr(check, "languages", {})
             remarks += [remark] if (remark := getattr(check, "remark", "")) else []
         return found, remarks
 

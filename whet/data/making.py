@@ -13,7 +13,7 @@ from typing import Any
 
 from whet.data.makers import Ask, Bench, Discard, Kind, Making, Row
 from whet.data.scan import Refused, parse
-from whet.errors import Interrupted, RunError, WhetError
+from whet.errors import EndpointError, Interrupted, RunError, WhetError
 from whet.types import Engine, Example, Progress, Prompt, Reply, Sampling
 
 AT_ONCE = 64  # rows that are being made at a time
@@ -150,9 +150,9 @@ class Workshop:
                 for at, reply in self._asked(who, batch):
                     answered.add(at)
                     yield batch[at], reply
-            except Interrupted:
-                raise
-            except WhetError:
+            except WhetError as failure:
+                if _stops(failure):
+                    raise
                 missing = [active for at, active in enumerate(batch) if at not in answered]
                 worked = len(missing) < len(batch) or self.spent.asks > 0
                 for active in missing:
@@ -160,10 +160,8 @@ class Workshop:
                         for _, reply in self._asked(who, [active]):
                             worked = True
                             yield active, reply
-                    except Interrupted:
-                        raise
                     except WhetError as error:
-                        if not worked:  # it is not this row
+                        if _stops(error) or not worked:  # it is not this row
                             raise
                         yield active, error
 
@@ -212,6 +210,11 @@ class Workshop:
         self._journal.write_bytes(f"{head}\n{kept}".encode())
         self._show.say(f"going on after {len(pieces):,} pieces that were made before")
         return {piece.key: piece for piece in pieces}
+
+
+def _stops(error: WhetError) -> bool:
+    """Say whether asking for other rows would be in vain."""
+    return isinstance(error, Interrupted) or (isinstance(error, EndpointError) and error.stopping)
 
 
 class _Active:

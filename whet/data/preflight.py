@@ -22,6 +22,7 @@ class Rendered:
     truncated: int = 0  # rows that lost tokens on the left
     split: int = 0  # rows cut into several
     quoted: tuple[tuple[str, tuple[str, ...]], ...] = ()  # where the words of special tokens stand as text, and which
+    written: tuple[int, ...] = ()  # how long all rows were before any was cut or left out
 
     def __add__(self, other: "Rendered") -> "Rendered":
         return Rendered(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
@@ -89,6 +90,7 @@ def render_some(
     rows: list[Tokens] = []
     counts = {"drop": 0, "truncate_left": 0, "split": 0}
     quoted: list[tuple[str, tuple[str, ...]]] = []
+    written: list[int] = []
     for example in examples:
         if not isinstance(example, Chat | Text):
             path, _, line = example.source.rpartition(":")
@@ -104,6 +106,7 @@ def render_some(
             problems.append(Problem(*where, f"{error}; change the row, or choose a model whose template takes it"))
             continue
         for row in rendered:
+            written.append(len(row.ids))
             complaint = _complaint(row, renderer)
             if complaint:
                 problems.append(Problem(*where, complaint))
@@ -115,7 +118,8 @@ def render_some(
             else:
                 counts[data.overlong] += 1
                 rows.extend(_shortened(row, data.overlong, longest))
-    return Rendered(tuple(rows), counts["drop"], counts["truncate_left"], counts["split"], tuple(quoted)), problems
+    done = (counts["drop"], counts["truncate_left"], counts["split"])
+    return Rendered(tuple(rows), *done, tuple(quoted), tuple(written)), problems
 
 
 def _complaint(row: Tokens, renderer: Renderer) -> str | None:

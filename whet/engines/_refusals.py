@@ -120,7 +120,9 @@ def told(where: str, failures: Sequence[tuple[str, Failure]], asked: int, unaske
     """Return one error for all prompts that got no reply, by what went wrong. `failures`: (source, why)."""
     if asked == 1:
         source, failure = failures[0]
-        return EndpointError(f"{where}: {source + ': ' if source else ''}{failure.what}", sources=(source,))
+        return EndpointError(
+            f"{where}: {source + ': ' if source else ''}{failure.what}", sources=(source,), stopping=failure.stopping
+        )
     groups: dict[str, list[str]] = {}
     for source, failure in failures:
         groups.setdefault(failure.what, []).append(source)
@@ -130,4 +132,5 @@ def told(where: str, failures: Sequence[tuple[str, Failure]], asked: int, unaske
         named = ", ".join(source or "a prompt without a source" for source in sources[:SHOWN])
         left = f" and {len(sources) - SHOWN:,} more" if len(sources) > SHOWN else ""
         lines.append(f"{named}{left}: {what}")
-    return EndpointError("\n".join(lines), sources=tuple(source for source, _ in failures))
+    stopping = any(failure.stopping for _, failure in failures)
+    return EndpointError("\n".join(lines), sources=tuple(source for source, _ in failures), stopping=stopping)

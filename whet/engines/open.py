@@ -91,12 +91,3 @@ def _base_name(folder: Path, about: dict[str, Any]) -> str:
         return str(about["base"])
     adapter = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     return str(adapter.get("base_model_name_or_path") or "")
-
-
-def open_engine(name: str, say: Say = lambda _: None) -> Local:
-    """Return the engine of that name.
-
-    Raises:
-        ModelError: see `open_model`.
-    """
-    return open_model(name, say=say).engine

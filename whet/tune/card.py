@@ -9,16 +9,15 @@ from typing import Any
 import yaml
 
 from whet.data.trail import sentences
+from whet.pages.words import clean, number
 from whet.tune.page import (
     LOWER,
     STATUS,
-    clean,
     comparison_rows,
     duration,
     headline,
     interval,
     level,
-    number,
     test_set,
 )
 

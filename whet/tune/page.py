@@ -8,20 +8,17 @@ baseline on each test question, drawn as a histogram.
 """
 
 import json
-import math
-import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from whet.data.trail import sentences
+from whet.pages.words import clean, finite, number, template
 from whet.tune import plots
 
 LOWER = frozenset({"log_loss"})
@@ -33,9 +30,6 @@ ABOUT = {
     "few_shot": "base model, with training rows as examples in its prompt",
     "tuned": "the tuned model",
 }
-_UNSEEN = {code: 0x2400 + code for code in range(32) if code not in (9, 10)} | {0x7F: 0x2421}
-_UNSEEN |= dict.fromkeys((*range(0x80, 0xA0), 0xFFFE, 0xFFFF), 0xFFFD)
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def page(report: Mapping[str, Any]) -> str:
@@ -43,7 +37,7 @@ def page(report: Mapping[str, Any]) -> str:
     report = clean(report)
     status, sentence = headline(report)
     run = str(report.get("run") or "RUN")
-    return _template().render(
+    return template(Path(__file__).with_name("page.html")).render(
         status=status, word=STATUS.get(status, "No verdict"), sentence=sentence, run=run,
         about=_facts(report), level=level(report), test_set=test_set(report),
         contenders=_contenders(report), comparisons=comparison_rows(report),
@@ -55,21 +49,6 @@ def page(report: Mapping[str, Any]) -> str:
     )  # fmt: skip
 
 
-def clean(value: Any) -> Any:
-    """Return the JSON value with all its text fit for a page: unseen characters become visible ones.
-
-    Control characters become their pictures (U+2400 ...), what has none U+FFFD; tabs and line ends stay.
-    A key whose value is null is left out.
-    """
-    if isinstance(value, str):
-        return _SURROGATE.sub("\ufffd", value.replace("\r\n", "\n")).translate(_UNSEEN)
-    if isinstance(value, Mapping):
-        return {clean(str(key)): clean(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list | tuple):
-        return [clean(item) for item in value]
-    return value
-
-
 def headline(report: Mapping[str, Any]) -> tuple[str, str]:
     """Return the verdict's status ("none" without a verdict) and its sentence."""
     verdict = report.get("verdict") or {}
@@ -77,17 +56,10 @@ def headline(report: Mapping[str, Any]) -> tuple[str, str]:
         return str(verdict.get("status") or "none"), str(verdict["sentence"])
     who = report.get("contenders") or {}
     losses = {name: _metric(figures, "log_loss").get("value") for name, figures in who.items()}
-    if _finite(losses.get("tuned")) and _finite(losses.get("zero_shot")):
+    if finite(losses.get("tuned")) and finite(losses.get("zero_shot")):
         before, after = number(losses["zero_shot"]), number(losses["tuned"])
         return "none", f"Log-loss {before} before tuning, {after} after; no test of the difference was made."
     return "none", "Nothing was compared, so whether tuning helped is not known."
-
-
-def number(value: Any, digits: int = 3) -> str:
-    """Return a number with fixed digits, or "-" if it is none."""
-    if not _finite(value):
-        return "-"
-    return f"{round(float(value), digits) + 0.0:,.{digits}f}"  # adding 0 turns -0.0 into 0.0
 
 
 def interval(figures: Mapping[str, Any], *, signed: bool = False) -> str:
@@ -99,7 +71,7 @@ def interval(figures: Mapping[str, Any], *, signed: bool = False) -> str:
 
 def duration(seconds: Any) -> str:
     """Return a span of time as people say it: "0.31 s", "42 s", "7 min 11 s", "2 h 05 min"."""
-    if not _finite(seconds):
+    if not finite(seconds):
         return "-"
     if seconds < 10:
         return f"{seconds:.2f} s"
@@ -124,13 +96,13 @@ def level(report: Mapping[str, Any]) -> str:
 def test_set(report: Mapping[str, Any]) -> str:
     """Return what the test set is able to show, in a sentence; nothing if that is not known."""
     verdict = report.get("verdict") or {}
-    if not _finite(verdict.get("minimum_effect")):
+    if not finite(verdict.get("minimum_effect")):
         return ""
     rows, least = number(verdict.get("rows"), 0), number(verdict["minimum_effect"])
     metric = verdict.get("metric") or "the deciding metric"
     text = f"With {rows} test questions, the smallest difference in {metric} that would show four times in five"
     text += f" is about {least}."
-    if _finite(verdict.get("rows_needed")):
+    if finite(verdict.get("rows_needed")):
         text += f" About {number(verdict['rows_needed'], 0)} questions would settle it."
     return text
 
@@ -237,7 +209,7 @@ def _training(report: Mapping[str, Any]) -> dict[str, Any]:
     counts = ("steps", "best_step", "rows", "tokens", "trained_tokens", "tokens_per_second", "seconds")
     facts = [(key.replace("_", " "), number(training.get(key), 0)) for key in counts]
     for key, unit, each in (("peak_memory_bytes", "GiB", 2**30), ("matrix_rate_share", "%", 0.01)):
-        if _finite(training.get(key)):
+        if finite(training.get(key)):
             facts.append((key.replace("_bytes", "").replace("_", " "), f"{number(training[key] / each, 1)} {unit}"))
     ends = _numbers(training.get("loss"))
     facts.append(("loss", f"{number(ends[0])} to {number(ends[-1])}" if ends else "-"))
@@ -277,10 +249,10 @@ def _figures(report: Mapping[str, Any]) -> dict[str, Markup]:
         (name, float(found["value"]), float(found["low"]), float(found["high"]))
         for name, one in (report.get("contenders") or {}).items()
         for found in [_metric(one, decides)]
-        if all(_finite(found.get(key)) for key in ("value", "low", "high"))
+        if all(finite(found.get(key)) for key in ("value", "low", "high"))
     ]
     lengths, gains = _numbers(data.get("lengths")), _numbers(report.get("differences"))
-    longest = data.get("longest") if _finite(data.get("longest")) else None
+    longest = data.get("longest") if finite(data.get("longest")) else None
     baseline = str(verdict.get("baseline") or "the baseline")
     drawn: dict[str, Callable[[], str]] = {}
     if train or validation:
@@ -311,15 +283,11 @@ def _metric(figures: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _points(pairs: Sequence[Sequence[Any]] | None) -> list[plots.Point]:
-    return [(float(x), float(y)) for x, y in pairs or () if _finite(x) and _finite(y)]
+    return [(float(x), float(y)) for x, y in pairs or () if finite(x) and finite(y)]
 
 
 def _numbers(values: Sequence[Any] | None) -> list[float]:
-    return [float(value) for value in values or () if _finite(value)]
-
-
-def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return [float(value) for value in values or () if finite(value)]
 
 
 def _signed(value: Any) -> str:
@@ -328,11 +296,11 @@ def _signed(value: Any) -> str:
 
 
 def _percent(share: Any) -> str:
-    return f"{100 * share:.0f} %" if _finite(share) else "-"
+    return f"{100 * share:.0f} %" if finite(share) else "-"
 
 
 def _chance(p: Any) -> str:
-    return "< 0.001" if _finite(p) and p < 0.001 else number(p)
+    return "< 0.001" if finite(p) and p < 0.001 else number(p)
 
 
 def _moment(created: Any) -> str:
@@ -340,9 +308,3 @@ def _moment(created: Any) -> str:
         return f"{datetime.fromtimestamp(created, UTC):%Y-%m-%d %H:%M} UTC"
     except (TypeError, ValueError, OverflowError, OSError):
         return "-"
-
-
-@cache
-def _template() -> Template:
-    surroundings = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return surroundings.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))

@@ -1,65 +1,23 @@
-"""The report's figures, as SVG to put inside a page.
+"""The figures of a run's report (see `whet.pages.figures`)."""
 
-The text stays text, colors are the page's own CSS variables (so one figure serves light and dark), every id
-begins with the figure's name, and the same numbers give the same bytes. Matplotlib is imported when the first
-figure is drawn.
-"""
-
-import io
 import math
-import re
-import warnings
-from collections.abc import Callable, Sequence
-from html import escape
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from whet.pages.figures import ACCENT, BAD, GOOD, SECOND, SOFT, Axes, drawn
 
 __all__ = ["Point", "contenders", "differences", "lengths", "loss_curves"]
 
 Point = tuple[float, float]
 """(x, y), both finite."""
 
-WIDTH, SHOWN_POINTS = 420, 800  # points: narrow enough that the text can still be read on a phone
-INK, GRID, ACCENT, SOFT, SECOND, GOOD, BAD = (f"#0{n}0{n}0{n}" for n in range(1, 8))
-COLORS = {
-    INK: "var(--ink, currentColor)",
-    GRID: "var(--line, #bbb)",
-    ACCENT: "var(--accent, #1f5fbf)",
-    SOFT: "var(--soft, #8a8f98)",
-    SECOND: "var(--second, #b4540a)",
-    GOOD: "var(--good, #0a6b3d)",
-    BAD: "var(--bad, #a3201d)",
-}
-STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "font.family": ["DejaVu Sans"],
-    "font.size": 10,
-    "text.color": INK,
-    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
-    "axes.edgecolor": GRID,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.unicode_minus": False,
-    "grid.color": GRID,
-    "grid.linewidth": 0.5,
-    "xtick.color": GRID,
-    "ytick.color": GRID,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-}
+SHOWN_POINTS = 800
 
 
 def loss_curves(train: Sequence[Point], validation: Sequence[Point], *, best_step: float | None = None) -> str:
     """Return training loss, its moving average and validation loss over steps, with the best step marked."""
     best = next((point for point in validation if point[0] == best_step), None)
 
-    def paint(axes: "Axes") -> None:
+    def paint(axes: Axes) -> None:
         if train:
             axes.plot(*_columns(_thinned(train)), color=SOFT, linewidth=0.8, alpha=0.6, label="training")
         if len(train) >= 10:
@@ -84,13 +42,13 @@ def loss_curves(train: Sequence[Point], validation: Sequence[Point], *, best_ste
     said = [_from_to("Training loss", train), _from_to("Validation loss", validation)]
     if best is not None:
         said.append(f"The best validation loss is {best[1]:.3f} at step {best[0]:,g}.")
-    return _drawn("loss", "Loss over steps", " ".join(filter(None, said)), 280, paint)
+    return drawn("loss", "Loss over steps", " ".join(filter(None, said)), 280, paint)
 
 
 def contenders(metric: str, rows: Sequence[tuple[str, float, float, float]]) -> str:
     """Return a dot with its interval per contender, the first at the top. A row: name, value, low, high."""
 
-    def paint(axes: "Axes") -> None:
+    def paint(axes: Axes) -> None:
         for place, (name, value, low, high) in enumerate(rows):
             color = ACCENT if name == "tuned" else SOFT
             axes.plot([low, high], [place, place], color=color, linewidth=2.2, solid_capstyle="butt")
@@ -108,7 +66,7 @@ def contenders(metric: str, rows: Sequence[tuple[str, float, float, float]]) -> 
 
     said = "; ".join(f"{name} {value:.3f} ({low:.3f} to {high:.3f})" for name, value, low, high in rows)
     height = 80 + 44 * len(rows)
-    return _drawn("contenders", f"{metric} of each contender with its interval", f"{said}.", height, paint)
+    return drawn("contenders", f"{metric} of each contender with its interval", f"{said}.", height, paint)
 
 
 def lengths(tokens: Sequence[float], *, longest: float | None = None) -> str:
@@ -116,7 +74,7 @@ def lengths(tokens: Sequence[float], *, longest: float | None = None) -> str:
     most = max(tokens)
     near = longest is not None and longest <= 1.5 * most
 
-    def paint(axes: "Axes") -> None:
+    def paint(axes: Axes) -> None:
         bins = max(1, min(40, len(set(tokens)), math.isqrt(len(tokens)) * 2))
         axes.hist(tokens, bins=bins, color=ACCENT, alpha=0.8)
         if near and longest is not None:
@@ -130,7 +88,7 @@ def lengths(tokens: Sequence[float], *, longest: float | None = None) -> str:
     said = f"{len(tokens):,} rows, from {min(tokens):,g} to {most:,g} tokens, median {middle:,g}."
     if longest is not None:
         said += f" The longest row allowed has {longest:,g} tokens."
-    return _drawn("lengths", "Row lengths in tokens", said, 240, paint)
+    return drawn("lengths", "Row lengths in tokens", said, 240, paint)
 
 
 def differences(metric: str, baseline: str, gains: Sequence[float]) -> str:
@@ -141,7 +99,7 @@ def differences(metric: str, baseline: str, gains: Sequence[float]) -> str:
         place = round(gain / width)
         counts[place] = counts.get(place, 0) + 1
 
-    def paint(axes: "Axes") -> None:
+    def paint(axes: Axes) -> None:
         for place, count in sorted(counts.items()):
             color = SOFT if place == 0 else GOOD if place > 0 else BAD
             axes.bar(place * width, count, width=0.9 * width, color=color)
@@ -153,48 +111,7 @@ def differences(metric: str, baseline: str, gains: Sequence[float]) -> str:
     higher, lower = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
     equal = len(gains) - higher - lower
     said = f"Tuned is better on {higher:,}, equal on {equal:,} and worse on {lower:,} questions."
-    return _drawn("differences", f"Gain in {metric} per question", said, 240, paint)
-
-
-def _drawn(name: str, title: str, said: str, height: float, paint: Callable[["Axes"], None]) -> str:
-    import matplotlib as mpl  # noqa: PLC0415  # half a second that only a report should cost
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    file = io.StringIO()
-    with mpl.rc_context():
-        mpl.rcdefaults()  # a matplotlibrc on the machine must not change the page
-        mpl.rcParams.update({**STYLE, "svg.hashsalt": name})
-        figure = Figure(figsize=(WIDTH / 72, height / 72), layout="constrained")
-        figure.patch.set_visible(False)
-        axes = figure.add_subplot()
-        axes.patch.set_visible(False)
-        paint(axes)
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        with warnings.catch_warnings():  # a name's letters are drawn by the reader's fonts, not by ours
-            warnings.filterwarnings("ignore", message="Glyph .* missing")
-            figure.savefig(file, format="svg", metadata=nothing)
-    return _inline(file.getvalue(), f"plot-{name}", title, said)
-
-
-def _inline(svg: str, name: str, title: str, said: str) -> str:
-    """Return a file's SVG as an element of a page: no prolog, own ids, the page's colors and font."""
-    box = re.search(r'viewBox="([^"]*)"', svg)
-    assert box is not None
-    body = svg[svg.index(">", svg.index("<svg")) + 1 :]
-    body = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style\b.*?</style>", "", body, flags=re.DOTALL)
-
-    def own(tag: re.Match[str]) -> str:
-        text = tag[0].replace(' id="', f' id="{name}-').replace("url(#", f"url(#{name}-")
-        text = re.sub(r'\b(?:xlink:)?href="#', f'href="#{name}-', text)
-        text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
-        return re.sub(r"#0([1-7])(?:0\1){2}", lambda found: COLORS[found[0]], text)
-
-    body = re.sub(r"<[^>]*>", own, body)  # tags only: what the text says is left alone
-    opening = (
-        f'<svg class="plot" viewBox="{box[1]}" role="img" aria-labelledby="{name}-title {name}-desc">'
-        f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(said)}</desc>'
-    )
-    return opening + body.strip()
+    return drawn("differences", f"Gain in {metric} per question", said, 240, paint)
 
 
 def _columns(points: Sequence[Point]) -> tuple[list[float], list[float]]:

@@ -44,6 +44,7 @@ class Languages:
     remark = ""
 
     def __init__(self) -> None:
+        self.languages: dict[str, int] = {}  # rows by the language of their answer, else of their question
         self._there = find_spec("py3langid") is not None
         self._numbers, self._asked, self._said = array("Q"), array("b"), array("b")
         self._codes: list[str] = []
@@ -79,6 +80,8 @@ class Languages:
         asked, said = (np.frombuffer(one, np.int8) for one in (self._asked, self._said))
         both = np.minimum(asked, said) >= 0
         differ = both & (asked != said)
+        written = Counter(np.where(said >= 0, said, asked).tolist())
+        self.languages = {self._name(code): count for code, count in written.items()}
         yield from self._others(number[~differ], np.maximum(asked, said)[~differ])
         odd = number[differ & ~np.frombuffer(self._wanted, np.bool_)]
         if len(odd) and differ.sum() <= (1 - MAIN) * both.sum():

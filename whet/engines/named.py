@@ -1,0 +1,17 @@
+"""From a name to whoever answers: a server's model without loading torch, else a local one."""
+
+from whet.engines.endpoint import Endpoint, from_name
+from whet.types import Engine, Progress
+
+
+def named(name: str, show: Progress) -> "Endpoint | Engine":
+    """Return the engine of that name: http://host/v1#model, a base model, a run's or a model's folder.
+
+    Raises:
+        UsageError, EndpointError, ModelError: nobody of that name answers.
+    """
+    if (endpoint := from_name(name)) is not None:
+        return endpoint
+    from whet.engines.open import open_model  # loads torch
+
+    return open_model(name, say=show.say).engine

@@ -1,0 +1,1 @@
+"""Pages that load nothing: one file, escaped text, figures drawn in."""
