@@ -1,11 +1,16 @@
 """Rows keep their side; near-identical questions stay together; nothing stands on two sides."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
+from whet.config.load import load
 from whet.config.tree import Data
 from whet.data.near import groups
 from whet.data.split import Splits, check_apart, content_hash, draw, part, prompts
 from whet.errors import DataError
+from whet.train.prepare import read_sides
 from whet.types import Chat, Message
 
 SHARES = Data(shares=(0.1, 0.15))
@@ -89,3 +94,26 @@ def test_a_draw_is_by_content_and_keeps_the_order():
 def test_rows_with_the_same_question_become_one_prompt_with_all_answers():
     (prompt,) = prompts([chat("q", "a"), chat("q", "b"), chat("q", "a")])
     assert prompt.targets == ("a", "b")
+
+
+def test_validation_rows_are_taken_from_those_for_training_where_only_these_and_a_test_are_named():
+    rows = many(200)
+    named = [replace(row, split="test" if n < 40 else "train") for n, row in enumerate(rows)]
+    splits = part(named, SHARES)
+    assert len(splits.test) == 40
+    assert 5 < len(splits.validation) < 40
+    assert len(splits.train) + len(splits.validation) == 160
+    assert any("no row is named for validation" in note for note in splits.notes)
+
+
+def test_rows_named_for_a_side_that_has_a_file_are_told(tmp_path):
+    rows = [
+        json.dumps({"question": row.messages[0].content, "answer": "a", "split": "test" if n < 9 else "train"})
+        for n, row in enumerate(many(60))
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(rows))
+    (tmp_path / "test.jsonl").write_text('{"question": "something else", "answer": "b"}\n')
+    config = load(None, [f"data.train={tmp_path / 'rows.jsonl'}", f"data.test={tmp_path / 'test.jsonl'}"])
+    _, splits, _, notes = read_sides(config)
+    assert len(splits.test) == 1
+    assert any("9 rows" in note and "are named for test and left out" in note for note in notes)

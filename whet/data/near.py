@@ -27,6 +27,7 @@ MANY = 2**20  # hashes looked through at a time
 BLOCK = 2**17  # words, and hashes, at a time
 _PRIME = np.uint64((1 << 31) - 1)
 _WORD = re.compile(r"\w+")
+_SIGN = re.compile(r"\S")  # of a text without words
 
 Ints = NDArray[np.int64]
 
@@ -37,6 +38,18 @@ def groups(texts: Iterable[str]) -> list[int]:
     for text in texts:
         near.add(text)
     return near.groups()
+
+
+def settled_groups(texts: Iterable[str]) -> list[int]:
+    """Return the groups of texts of which each is judged by those before it alone: texts that are appended move none.
+
+    What is boilerplate to a text is what was so in the first 20, 40, 80, ... texts before it. A text that is like two
+    groups makes them one.
+    """
+    near = Near()
+    for text in texts:
+        near.add(text)
+    return near.settled()
 
 
 class Near:
@@ -54,7 +67,8 @@ class Near:
 
     def add(self, text: str) -> None:
         """Take in a text."""
-        self._words.extend([_hashed(word) for word in _WORD.findall(text.lower())])
+        words = _WORD.findall(text.lower()) or _SIGN.findall(text)
+        self._words.extend([_hashed(word) for word in words])
         self._word_ends.append(len(self._words))
         if len(self._words) > BLOCK:
             self._sketch()
@@ -80,6 +94,20 @@ class Near:
         ends = np.frombuffer(self._ends, np.uint64).astype(np.int64)
         hashes, ends = _telling(np.frombuffer(self._hashes, np.uint32), ends)
         return _Forest(hashes, ends, np.frombuffer(self._cuts, np.uint32)).grown()
+
+    def settled(self) -> list[int]:
+        """Return the groups as `settled_groups` does."""
+        self._sketch()
+        hashes, ends = np.frombuffer(self._hashes, np.uint32), np.frombuffer(self._ends, np.uint64).astype(np.int64)
+        cuts = np.frombuffer(self._cuts, np.uint32)
+        leaders, begin = list[int](), 0
+        while begin < len(ends):
+            end = min(len(ends), max(FEW, 2 * begin))
+            common = _common(hashes[: ends[begin - 1]], COMMON * begin) if begin else hashes[:0]
+            part, part_ends = _without(hashes[: ends[end - 1]], ends[:end], common)
+            leaders = _Forest(part, part_ends, cuts[:end], leaders).grown()
+            begin = end
+        return leaders
 
     def _sketch(self) -> None:
         """Turn words into sets of hashes of words and of pairs of words, each in rising order."""
@@ -137,23 +165,33 @@ def _hashed(word: str) -> int:
 
 
 class _Forest:
-    """Texts that point to an earlier one of their group."""
+    """Texts that point to an earlier one of their group.
 
-    def __init__(self, hashes: NDArray[np.uint32], ends: Ints, cuts: NDArray[np.uint32]) -> None:
+    With `settled`, the leaders of the first texts, only later ones are compared with what stands before them.
+    """
+
+    def __init__(
+        self, hashes: NDArray[np.uint32], ends: Ints, cuts: NDArray[np.uint32], settled: list[int] | None = None
+    ) -> None:
         self._hashes, self._ends, self._cuts = hashes, ends, cuts
         self._begins = np.concatenate([[0], ends[:-1]])
-        self._leader = list(range(len(ends)))
+        self._leader = [*(settled or []), *range(len(settled or []), len(ends))]
+        self._settled = None if settled is None else len(settled)
 
     def grown(self) -> list[int]:
         """Return the leader of each text once all that are alike were joined."""
         whole, keys, marks = _signatures(self._hashes, self._begins, self._ends)
         _, first, which = np.unique(whole, return_index=True, return_inverse=True)
-        self._leader = first[which].tolist()  # the same words; below, one of each is enough
+        if self._settled is None:
+            self._leader = first[which].tolist()  # the same words; below, one of each is enough
+        else:
+            self._join_all(np.arange(self._settled, len(which)), first[which][self._settled :])
         alone = np.sort(first)
         alone = alone[self._ends[alone] > self._begins[alone]]
         for band in range(BANDS):
             near, far = keys[band, alone], keys[(band + 1) % BANDS, alone]
-            order = np.lexsort((far, near))  # texts that also meet in the next band lie side by side
+            # Texts that also meet in the next band lie side by side, unless what is appended must not come between.
+            order = np.lexsort((far, near)) if self._settled is None else np.argsort(near, kind="stable")
             self._join(alone[order], near[order], marks)
         self._roots()
         return self._leader
@@ -163,8 +201,9 @@ class _Forest:
         new = np.concatenate([[True], keys[1:] != keys[:-1]]) if len(keys) else np.zeros(0, bool)
         place = np.arange(len(keys)) - np.maximum.accumulate(np.where(new, np.arange(len(keys)), 0))  # in its bucket
         roots = self._roots()
-        for step in range(1, REACH + 1):
-            there = np.flatnonzero(place >= step)
+        late = texts >= (self._settled or 0)
+        for step in range(1, (REACH if self._settled is None else 4 * REACH) + 1):
+            there = np.flatnonzero((place >= step) & late)
             if not len(there):
                 return
             one, other = texts[there], texts[there - step]
@@ -179,10 +218,16 @@ class _Forest:
         for begin in range(0, len(ones), PAIRS):
             one, other = ones[begin : begin + PAIRS], others[begin : begin + PAIRS]
             alike = self._resemblance(one, other) >= ALIKE
-            for pair in zip(one[alike].tolist(), other[alike].tolist(), strict=True):
-                mine, theirs = map(self._find, pair)
-                self._leader[max(mine, theirs)] = min(mine, theirs)
-                joined += mine != theirs
+            joined += self._join_all(one[alike], other[alike])
+        return joined
+
+    def _join_all(self, ones: Ints, others: Ints) -> int:
+        """Make each pair's groups one; return how many were two."""
+        joined = 0
+        for pair in zip(ones.tolist(), others.tolist(), strict=True):
+            mine, theirs = map(self._find, pair)
+            self._leader[max(mine, theirs)] = min(mine, theirs)
+            joined += mine != theirs
         return joined
 
     def _find(self, at: int) -> int:
@@ -231,9 +276,11 @@ def _hopeful(ones: Ints, others: Ints, marks: NDArray[np.uint8]) -> tuple[Ints, 
 
 def _telling(hashes: NDArray[np.uint32], ends: Ints) -> tuple[NDArray[np.uint32], Ints]:
     """Return the hashes without boilerplate, but for texts of which too little would be left."""
-    if len(ends) <= FEW:
-        return hashes, ends
-    common = _common(hashes, COMMON * len(ends))
+    return (hashes, ends) if len(ends) <= FEW else _without(hashes, ends, _common(hashes, COMMON * len(ends)))
+
+
+def _without(hashes: NDArray[np.uint32], ends: Ints, common: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], Ints]:
+    """Return the hashes without those that are common, but for texts of which too little would be left."""
     if not len(common):
         return hashes, ends
     left, left_ends, filled = np.empty_like(hashes), np.empty_like(ends), 0

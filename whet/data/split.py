@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from whet.config.tree import Data
-from whet.data.near import groups
+from whet.data.near import settled_groups
 from whet.errors import DataError, Problem, UsageError
 from whet.types import Chat, Example, Feedback, Preference, Prompt, SplitName, Text
 
@@ -76,6 +76,7 @@ def part(examples: Sequence[Example], data: Data, validation: bool = True, test:
     if data.time and (data.folds or data.stratify):
         raise UsageError("data.time: the newest rows are tested, so data.folds and data.stratify have no say")
     named = {example.split for example in examples if example.split}
+    carved = "train" in named and "validation" not in named and for_validation > 0  # from what is to train, then
     leaders = _together(examples)
     if data.time and (validation or test):
         places = _by_time(examples, leaders)
@@ -90,21 +91,24 @@ def part(examples: Sequence[Example], data: Data, validation: bool = True, test:
                 place = -1.0
         else:
             begin = for_test
-        if example.split:
+        if example.split and not (carved and example.split == "train"):
             sides[example.split].append(example)
-        elif place < begin and "test" not in named:
+        elif place < begin and "test" not in named and example.split is None:
             sides["test"].append(example)
         elif begin <= place < begin + for_validation and "validation" not in named:
             sides["validation"].append(example)
         else:
             sides["train"].append(example)
     train, held_out, judged = (tuple(sides[side]) for side in SIDES)
-    return Splits(train, held_out, judged, tuple(_remarks(examples, leaders)))
+    remarks = [*_remarks(examples, leaders)]
+    if carved and held_out:
+        remarks.append(f"no row is named for validation: {len(held_out):,} of those for training are taken")
+    return Splits(train, held_out, judged, tuple(remarks))
 
 
 def _together(examples: Sequence[Example]) -> list[int]:
     """Return, per row, the first of all rows that must stand on its side: alike, or of one group."""
-    leaders = groups([question(example) for example in examples])
+    leaders = settled_groups(question(example) for example in examples)
     first: dict[str, int] = {}
 
     def find(at: int) -> int:

@@ -153,6 +153,9 @@ def read_sides(config: Config) -> tuple[Dataset, Splits, dict[str, str], list[st
         "test": read_files["test"].examples if "test" in read_files else parted.test,
     }
     notes: list[str] = []
+    for side in ("validation", "test"):
+        if side in read_files and (count := len(getattr(parted, side))):
+            notes.append(f"{count:,} rows of {config.data.train} are named for {side} and left out, as a file is given")
     if config.data.limit is not None and len(sides["train"]) > config.data.limit:
         # The rows are whet's to choose here, so it does not choose any that is also held out.
         held = {content_hash(row) for row in (*sides["validation"], *sides["test"])}
