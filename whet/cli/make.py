@@ -78,7 +78,7 @@ def make(order: Order, overrides: Sequence[str]) -> None:
 
 def _engine(name: str, show: Shown, pause: Any) -> Engine:
     engine = named(name, show)
-    engine.between = pause  # type: ignore[union-attr]
+    engine.between = pause
     return engine
 
 

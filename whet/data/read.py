@@ -113,6 +113,10 @@ class Stream:
             table = Table(tuple(line.row for line in first))
             places = columns(table, data)
             self.shape, reading = _recognised(_teaching(table, places), data, found)
+            if reading.gather:  # what puts rows together has done so
+                places = dataclasses.replace(
+                    places, groups=tuple(name for name in places.groups if name not in reading.required)
+                )
             reasoning = Reasoning(data.reasoning)
             sound = _sound(chain(first, rows), reading, self.shape, data, found)
             for example in map(reasoning.into, _examples(sound, reading, places, data, found)):
