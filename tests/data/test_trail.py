@@ -106,7 +106,7 @@ def test_a_card_tells_of_files_trail_findings_and_quotes_no_row(tmp_path):
     assert front["size_categories"] == ["n<1K"]
     assert digest(last) in text
     assert "split: train" in text
-    assert "personal\\_data" in text
+    assert "personal_data" in text
     assert "ann.lee" not in text
     assert "cod cod" not in text
     assert "<b>" not in text

@@ -1,7 +1,6 @@
 """The card of a data set: README.md with the front matter that the Hugging Face hub reads."""
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,10 @@ import yaml
 
 from whet.data.check import DataReport
 from whet.data.trail import digest, follow, sentences
+from whet.pages.markdown import fenced, inline, table
 
 TASKS = {"text_label": "text-classification", "question_answer": "question-answering"}
 SIZES = ("n<1K", 1000), ("1K<n<10K", 10_000), ("10K<n<100K", 100_000), ("100K<n<1M", 1_000_000), ("1M<n<10M", 10**7)
-_MARKS = re.compile(r"([\\`*_\[\]|~$#!{}<>])")
 
 
 def card(report: DataReport, files: Sequence[Path], name: str, license: str | None = None) -> str:
@@ -28,15 +27,16 @@ def card(report: DataReport, files: Sequence[Path], name: str, license: str | No
         remarks += [why] if why else []
     parts = [
         f"---\n{_front_matter(report, license)}---",
-        f"# {_inline(name)}",
-        f"{report.rows:,} rows, read as {_inline(report.shape)}. whet took every figure from the files themselves.",
-        "## Files\n\n" + _table(("file", "bytes", "SHA-256"), [(f.name, f.stat().st_size, digest(f)) for f in files]),
+        f"# {inline(name)}",
+        f"{report.rows:,} rows, read as {inline(report.shape)}. whet took every figure from the files themselves.",
+        "## Files\n\n"
+        + table(("file", "bytes", "SHA-256"), _cells([(f.name, f.stat().st_size, digest(f)) for f in files])),
         "## What it was made from\n\n"
-        + "\n\n".join([_fenced(made) if made else "Not recorded.", *map(_inline, remarks)]),
-        "## Contents\n\n" + _table(("", ""), _facts(report)),
+        + "\n\n".join([fenced("\n".join(map(_visible, made))) if made else "Not recorded.", *map(inline, remarks)]),
+        "## Contents\n\n" + table(("", ""), _cells(_facts(report))),
         _labels(report),
         "## What was found in it\n\n" + _findings(report),
-        "## Notes\n\n" + "\n".join(f"- {_inline(note)}" for note in report.notes) if report.notes else "",
+        "## Notes\n\n" + "\n".join(f"- {inline(note)}" for note in report.notes) if report.notes else "",
         "## Still to be said by people\n\nWho wrote it, who may use it for what, who is in it and agreed to be, "
         "and what it should not be used for.",
     ]
@@ -69,30 +69,19 @@ def _labels(report: DataReport) -> str:
     if not most:
         return ""
     rest = f"\n\nand {len(most) - 100:,} more labels" if len(most) > 100 else ""
-    return "## Labels\n\n" + _table(("label", "rows"), most[:100]) + rest
+    return "## Labels\n\n" + table(("label", "rows"), _cells(most[:100])) + rest
 
 
 def _findings(report: DataReport) -> str:
     if not report.findings:
         return "Nothing."
     rows = [(one.severity, one.kind, len(one.lines), one.why, one.remedy) for one in report.findings]
-    return _table(("severity", "kind", "rows", "why it matters", "what to do"), rows)
+    return table(("severity", "kind", "rows", "why it matters", "what to do"), _cells(rows))
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    lines = [head, ["---"] * len(head), *([_cell(value) for value in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def _cells(rows: Sequence[Sequence[Any]]) -> list[list[str]]:
+    return [[f"{value:,}" if isinstance(value, int) else str(value) for value in row] for row in rows]
 
 
-def _cell(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else _inline(value)
-
-
-def _inline(text: Any) -> str:
-    return _MARKS.sub(r"\\\1", " ".join(str(text).split()))
-
-
-def _fenced(lines: Sequence[str]) -> str:
-    text = "\n".join(json.dumps(line, ensure_ascii=False)[1:-1] for line in lines)
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return f"{fence}\n{text}\n{fence}"
+def _visible(line: str) -> str:
+    return json.dumps(line, ensure_ascii=False)[1:-1]  # on one line, whatever a file is called

@@ -24,8 +24,6 @@ from whet.types import Chat, Example, Lesson, Preference, Progress, Prompt, Text
 AT_ONCE = 1000
 LARGE = 10 * 2**20  # bytes of data from which progress is shown and a second process pays
 APART = ("trigger", "duplicate", "contradiction", "label_error", "leak")  # what keeps rows to compare them; last first
-
-
 WORD = 15  # characters a word on average, from which it is no word: there are languages without spaces
 
 

@@ -2,13 +2,12 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from whet.data.check import LARGE
-from whet.data.checks._personal import personal
-from whet.data.checks.secret import secrets
+from whet.data.checks._sensitive import sensitive
 from whet.data.findings import Finding, seen
 from whet.data.read import Stream
 from whet.errors import DataError
@@ -80,12 +79,6 @@ def short(text: str) -> str:
     if len(text) <= START + END + len(" ... "):
         return text
     return f"{text[:START].rstrip()} ... {text[-END:].lstrip()}"
-
-
-def sensitive(text: str) -> Iterator[tuple[str, int, int]]:
-    """Yield (kind, begin, end) of each secret and each piece of personal data in a text."""
-    yield from secrets(text)
-    yield from personal(text)
 
 
 def masked(text: str) -> str:

@@ -4,15 +4,14 @@ import html
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from whet.config.tree import Data
-from whet.data.checks._personal import personal
+from whet.data.checks._sensitive import sensitive
 from whet.data.checks.encoding import AFTER, CONTROL, ENTITY, MARKUP
-from whet.data.checks.secret import secrets
 from whet.data.findings import inspect, seen
 from whet.data.formats import rows_of
 from whet.data.near import groups
@@ -172,7 +171,7 @@ def _walk(value: Any, change: Change) -> Any:
 
 
 def _redacted(text: str, names: dict[tuple[str, str], str], whats: Counter[str]) -> str:
-    found = sorted(_spans(text), key=lambda span: span[1])
+    found = sorted(sensitive(text), key=lambda span: span[1])
     pieces, end = [], 0
     for kind, begin, last in found:
         if begin < end:
@@ -184,11 +183,6 @@ def _redacted(text: str, names: dict[tuple[str, str], str], whats: Counter[str])
         pieces += [text[end:begin], placeholder]
         end = last
     return "".join([*pieces, text[end:]])
-
-
-def _spans(text: str) -> Iterator[tuple[str, int, int]]:
-    yield from secrets(text)
-    yield from personal(text)
 
 
 def repaired(text: str) -> str:

@@ -3,12 +3,13 @@
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
 
 from whet.data.trail import sentences
+from whet.pages.markdown import fenced, inline, table
 from whet.pages.words import clean, number
 from whet.tune.page import (
     LOWER,
@@ -28,7 +29,6 @@ LICENSES = frozenset(
 )  # fmt: skip
 """Identifiers the hub accepts as they are; any other license is passed on by its name."""
 
-_MARKS = re.compile(r"([\\`*\[\]|~$#!{}]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
 _CHAT = """\
 messages = [{system}{{"role": "user", "content": "..."}}]
@@ -53,8 +53,8 @@ def card(report: Mapping[str, Any]) -> str:
     name = str(report.get("run") or "RUN").rstrip("/").rsplit("/", 1)[-1]
     parts = [
         f"---\n{_front_matter(report)}---",
-        f"# {_inline(name)}",
-        f"**{STATUS.get(status, 'No verdict')}.** {_inline(sentence)}",
+        f"# {inline(name)}",
+        f"**{STATUS.get(status, 'No verdict')}.** {inline(sentence)}",
         "## Intended use", _intended(report),
         "## Training data", _training_data(report),
         "## Results", _results(report),
@@ -88,33 +88,32 @@ def _intended(report: Mapping[str, Any]) -> str:
     origin = base.get("public_name") or base.get("name") or "a base model"
     what = "continue text" if data.get("shape") == "text" else "answer questions"
     text = (
-        f"{_inline(origin)}, tuned to {what} like those of the training data below. "
-        "The results speak of such data only."
+        f"{inline(origin)}, tuned to {what} like those of the training data below. The results speak of such data only."
     )
     if base.get("license"):
-        text += f" The base model's license is {_inline(base['license'])}; the training data may have another."
+        text += f" The base model's license is {inline(base['license'])}; the training data may have another."
     return text
 
 
 def _training_data(report: Mapping[str, Any]) -> str:
     data, training = report.get("data") or {}, report.get("training") or {}
-    sides = [f"{number(count, 0)} {_inline(side)}" for side, count in (data.get("rows") or {}).items()]
+    sides = [f"{number(count, 0)} {inline(side)}" for side, count in (data.get("rows") or {}).items()]
     said = [
         f"Rows: {', '.join(sides)}." if sides else "",
-        f"Read as: {_inline(data['shape'])}." if data.get("shape") else "",
+        f"Read as: {inline(data['shape'])}." if data.get("shape") else "",
         f"Optimizer steps: {number(training['steps'], 0)}." if training.get("steps") else "",
         f"Tokens seen in training: {number(training['tokens'], 0)}." if training.get("tokens") else "",
-        _inline(training.get("curve") or ""),
-        *(_inline(note) for note in data.get("notes") or ()),
+        inline(training.get("curve") or ""),
+        *(inline(note) for note in data.get("notes") or ()),
     ]
     files = [(path, digest) for path, digest in (data.get("files") or {}).items()]
     instruction = str(data.get("instruction") or "")
     made = [line for trail in (data.get("trails") or {}).values() for line in sentences(trail)]
     parts = [
         _bullets(said),
-        _table(("File", "SHA-256"), files) if files else "",
-        f"What they were made from:\n\n{_fenced(chr(10).join(made))}" if made else "",
-        f"Instruction, put first where a row has none of its own:\n\n{_fenced(instruction)}" if instruction else "",
+        table(("File", "SHA-256"), files) if files else "",
+        f"What they were made from:\n\n{fenced(chr(10).join(made))}" if made else "",
+        f"Instruction, put first where a row has none of its own:\n\n{fenced(instruction)}" if instruction else "",
     ]
     return "\n\n".join(filter(None, parts)) or "Not recorded."
 
@@ -133,7 +132,7 @@ def _results(report: Mapping[str, Any]) -> str:
         rows.append((name, *(_with_interval(figures) for figures in found), median))
     parts = [
         f"In brackets: the {level(report)}.",
-        _table(("Contender", *heads, "Median time an answer"), rows),
+        table(("Contender", *heads, "Median time an answer"), rows),
         *(_remarks(name, one) for name, one in who.items() if one.get("remarks")),
     ]
     compared = comparison_rows(report)
@@ -145,20 +144,20 @@ def _results(report: Mapping[str, Any]) -> str:
         )  # fmt: skip
         parts += [
             "A difference above 0 favors the tuned model, for log_loss too.",
-            _table(titles, [[row[key] for key in keys] for row in compared]),
+            table(titles, [[row[key] for key in keys] for row in compared]),
         ]
     return "\n\n".join(parts)
 
 
 def _remarks(name: str, one: Mapping[str, Any]) -> str:
-    return f"{_inline(name)}: " + "; ".join(_inline(remark) for remark in one["remarks"])
+    return f"{inline(name)}: " + "; ".join(inline(remark) for remark in one["remarks"])
 
 
 def _limits(report: Mapping[str, Any]) -> str:
     longest = (report.get("data") or {}).get("longest")
     compared = len(comparison_rows(report)) > 1
     said = [
-        _inline(test_set(report)),
+        inline(test_set(report)),
         "Only the verdict is a test; the other comparisons are not corrected for their number." if compared else "",
         "Trained and judged once; another seed or another split would give somewhat different numbers.",
         "Not tested: other tasks, languages and sources than those of the test rows; what the base model "
@@ -194,12 +193,12 @@ def _loading(report: Mapping[str, Any]) -> str:
     )
     quoted = shlex.quote(run)
     commands = f"whet chat {quoted}\nwhet generate {quoted}\nwhet export {quoted}"
-    return f"With whet:\n\n{_fenced(commands, 'sh')}\n\nWith {package}:\n\n{_fenced(code, 'python')}"
+    return f"With whet:\n\n{fenced(commands, 'sh')}\n\nWith {package}:\n\n{fenced(code, 'python')}"
 
 
 def _environment(report: Mapping[str, Any]) -> str:
     made = report.get("environment") or {}
-    return _table(("What", "Version"), list(made.items())) if made else "Not recorded."
+    return table(("What", "Version"), list(made.items())) if made else "Not recorded."
 
 
 def _is_full(report: Mapping[str, Any]) -> bool:
@@ -211,28 +210,6 @@ def _with_interval(figures: Mapping[str, Any]) -> str:
     return number(figures.get("value")) + (f" ({around})" if around else "")
 
 
-def _table(titles: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join(
-        "| " + " | ".join(cell if line is lines[1] else _inline(cell) for cell in line) + " |" for line in lines
-    )
-
-
 def _bullets(said: Iterable[str]) -> str:
     # A bullet may not begin what its text begins: "- 1. x" would be a list in the list.
     return "\n".join("- " + re.sub(r"^(\d+)([.)])", r"\1\\\2", text) for text in said if text)
-
-
-def _inline(text: Any) -> str:
-    """Return the text so that Markdown shows it as it is, on one line, in a table cell too."""
-    line = re.sub(r"\s+", " ", str(text)).strip()
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    line = _MARKS.sub(r"\\\1", line)
-    return re.sub(r"^([-+=])(?=\s|$|[-=])", r"\\\1", line)
-
-
-def _fenced(text: str, language: str = "") -> str:
-    """Return a code block whose fence is longer than any run of backticks in it."""
-    longest = max(map(len, re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text}\n{fence}"
