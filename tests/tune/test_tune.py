@@ -135,6 +135,26 @@ def test_a_merged_export_loads_in_plain_transformers_with_the_same_logits(tuned,
     assert whet("export", tuned[0], "--merged", tmp_path / "again", check=False).returncode == 1
 
 
+@pytest.mark.parametrize("command", ["tune", "train"])
+def test_a_merged_export_answers_as_the_run_does_and_brings_a_card(tiny, tmp_path, command):
+    rows = write_rows(tmp_path / "rows.jsonl", 60)
+    base = ["--base", tiny] if command == "tune" else [f"model.name={tiny}"]
+    said = "Say the animal's name, nothing else."
+    whet(command, rows, *base, "--out", tmp_path / "run", *QUICK, "eval.limit=4", f"data.instruction={said}")
+    whet("export", tmp_path / "run", "--merged", tmp_path / "merged")
+    about = json.loads((tmp_path / "merged" / "whet.json").read_text())
+    assert about["instruction"] == said
+    assert not {"base", "base_weights", "kind", "quantize"} & set(about)
+    ways = [whet("chat", tmp_path / name, "--max-tokens", "8", input="1: say cat\n") for name in ("run", "merged")]
+    assert ways[0].stdout == ways[1].stdout != "\n"
+    card = (tmp_path / "merged" / "README.md").read_text()
+    assert said in card
+    assert "AutoModelForCausalLM.from_pretrained(folder)" in card
+    assert "Peft" not in card
+    assert str(tmp_path) not in card
+    assert command == "train" or str(tmp_path) not in (tmp_path / "run" / "README.md").read_text()
+
+
 def test_an_export_that_answers_differently_fails_and_leaves_nothing(tuned, tiny, tmp_path, monkeypatch):
     from whet.errors import ModelError
     from whet.models import export

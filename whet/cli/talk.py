@@ -17,14 +17,15 @@ from whet.data.split import content_hash, draw_prompts, prompts
 from whet.engines.open import Opened, open_model
 from whet.errors import DataError, Interrupted, ModelError, Problem, RunError, UsageError
 from whet.evals.evaluate import ask, score
-from whet.models.export import check_base, export_merged
+from whet.models.export import check_base, export_merged, read_about
 from whet.models.load import check_folder
-from whet.models.source import resolve, usable
+from whet.models.source import Base, resolve, usable
 from whet.runs.looks import look
-from whet.runs.run import replace_whole
+from whet.runs.run import Run, replace_whole
 from whet.runs.store import find
 from whet.train.stop import on_signals
 from whet.tune import compare
+from whet.tune.card import card
 from whet.types import Chat, Message, Prompt, Sampling
 
 
@@ -150,18 +151,29 @@ def evaluate(model: str, data: Path, overrides: Sequence[str], as_json: bool) ->
 
 
 def export(name: str, target: Path) -> None:
-    """Write one plain model."""
+    """Write one plain model, with what it was trained with and a card."""
     run = find(name)
     folder = run.path / "model"
-    about = json.loads((folder / "whet.json").read_text(encoding="utf-8")) if (folder / "whet.json").is_file() else {}
-    if not about:
+    about = read_about(folder)
+    if not {"base", "kind"} <= set(about):
         raise RunError(f"{run.path}: no finished model; continue it with `whet resume {run.path}`")
     if about["kind"] == "full":
         raise UsageError(f"{run.path}: all weights were trained, so {folder} is already one plain model")
-    base = resolve(about["base"], Shown().say).folder
-    check_base(base, about)
-    worst = export_merged(base, folder, target, about.get("quantize"))
+    base = resolve(str(about["base"]), Shown().say)
+    check_base(base.folder, about)
+    worst = export_merged(base.folder, folder, target, about.get("quantize"))
+    replace_whole(target / "README.md", card(_report(run, base, about), merged=target.resolve().name))
     Shown().say(f"{target}: loads in plain transformers; logits differ from base + adapter by at most {worst:.2g}")
+
+
+def _report(run: Run, base: Base, about: dict[str, Any]) -> dict[str, Any]:
+    """Return the run's report, or as much of one as is known of a run that was only trained."""
+    if (run.path / "report.json").is_file():
+        found: dict[str, Any] = run.read_json("report.json")
+        return found
+    known = {"name": base.name, "origin": base.origin, "public_name": base.public_name}
+    data = {key: about[key] for key in ("instruction", "longest") if about.get(key)}
+    return {"run": str(run.path), "base": known, "data": data, "environment": run.read_json("run.json")["environment"]}
 
 
 def models(as_json: bool) -> None:

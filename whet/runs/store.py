@@ -46,10 +46,13 @@ def find(path: str | Path, home: str | Path = "runs") -> Run:
         RunError: there is none; the message lists the runs there are.
     """
     for candidate in (Path(path), Path(home) / str(path)):
-        if (candidate / "run.json").is_file():
-            return Run(candidate)
+        try:
+            if (candidate / "run.json").is_file():
+                return Run(candidate)
+        except OSError:  # a name too long for any file, or a folder out of reach
+            continue
     there = ", ".join(run.id for run in listed(home)[-5:]) or "none yet"
-    raise RunError(f"{path}: no run here (runs under {home}: {there})")
+    raise RunError(f"{str(path)[:200]}: no run here (runs under {home}: {there})")
 
 
 def listed(home: str | Path = "runs") -> list[Run]:

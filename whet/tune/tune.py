@@ -16,7 +16,7 @@ from whet.evals.evaluate import Answer, ask, row_losses, score
 from whet.evals.stats import mean_interval
 from whet.evals.verdict import judge
 from whet.models.adapt import switched_off
-from whet.models.load import device_of, dtype_of, load
+from whet.models.load import load
 from whet.models.policy import Policy
 from whet.models.source import BUILT_IN
 from whet.runs.looks import look
@@ -109,7 +109,7 @@ def _ask_everyone(
         said = (f"answers with the likeliest of {len(sampling.choices)} labels",) if sampling.choices else ()
         remarks[contender.name] = (*contender.remarks, *said)
 
-    base = engine if config.adapter.kind == "lora" else _base_engine(config, prepared, engine)
+    base = engine if config.adapter.kind == "lora" else _base_engine(prepared, engine)
     base.between = engine.between
     with switched_off(base.model):
         for _, make_contender in untuned(config, prepared, asked, sampling.max_tokens):
@@ -127,10 +127,8 @@ def _sampling(config: Config, prepared: Prepared) -> Sampling:
     return Sampling(max_tokens=max([longest, *(len(whole) - begin for whole, begin in ways)]), choices=choices)
 
 
-def _base_engine(config: Config, prepared: Prepared, tuned: Local) -> Local:
-    device = device_of(config.model.device)
-    dtype = dtype_of(config.model.dtype, device)
-    model = load(prepared.base.folder, dtype, device)
+def _base_engine(prepared: Prepared, tuned: Local) -> Local:
+    model = load(prepared.base.folder, next(tuned.model.parameters()).dtype, tuned.device)
     return Local(model, prepared.renderer, tuned.context, packs=Policy(model).packs)
 
 
@@ -177,7 +175,7 @@ def _tune_text(
     trained = _train_once(config, run, prepared, show, stop, allow_drift)
     start = time.time()
     engine = open_model(str(run.path), config.model, show.say).engine
-    base = engine if config.adapter.kind == "lora" else _base_engine(config, prepared, engine)
+    base = engine if config.adapter.kind == "lora" else _base_engine(prepared, engine)
     show.say(f"measuring the log-loss of {len(rows):,} held-out passages")
     with switched_off(base.model):
         before = row_losses(Policy(base.model), rows)
