@@ -123,6 +123,13 @@ def test_the_page_says_what_the_test_set_could_have_shown(report):
     assert "About 240 questions would settle it." in page(report)
 
 
+def test_without_any_spread_the_page_claims_no_smallest_difference(report):
+    report["verdict"]["minimum_effect"] = None
+    text = page(without_figures(report))
+    assert "four times in five" not in text
+    assert "how small a difference in rouge_l would show is not known" in text
+
+
 def test_hostile_text_is_shown_as_text(report):
     text = page(poisoned(report))
     reader = Reader(text)

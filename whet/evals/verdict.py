@@ -13,16 +13,23 @@ from whet.evals.stats import (
     sign_flip,
 )
 
+ALIKE = 0.05
+"""Models that scored the same on every row are told to be alike once, at the level of confidence, fewer than this share
+of such rows can differ: 59 rows at 95 % (the rule of three says 3 / rows)."""
+
+Status = Literal["better", "not_better", "cannot_tell"]
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether the tuned model beats the strongest baseline, with the numbers that say so.
 
-    `minimum_effect` is the smallest difference these rows would show four times in five (None for a single
-    row). `rows_needed` is set only when the answer is "cannot_tell".
+    `minimum_effect` is the smallest difference these rows would show four times in five (None for a single row, and
+    where the difference does not vary from row to row). `rows_needed` is set only when the answer is "cannot_tell" and
+    more rows could change that.
     """
 
-    status: Literal["better", "not_better", "cannot_tell"]
+    status: Status
     metric: str
     difference: float
     low: float
@@ -44,17 +51,20 @@ def judge(
     resamples: int = 10_000,
     seed: int = 0,
     margin: float = 0.0,
+    telling: Sequence[str] = (),
 ) -> Verdict:
-    """Return the verdict on scores of the same rows in the same order, higher being better.
+    """Return the verdict on scores of the same rows in the same order, higher being better and 0 the lowest.
 
     The tuned model meets the baseline with the highest mean, the first of equals. The best of several looks
     better than it is, so picking it makes "better" harder to earn, never easier.
 
-    - "not_better": every row has the same score; or the whole interval lies at or below `margin`, the
-      smallest gain worth having, and the sign-flip test rejects a gain of `margin`.
+    - "not_better": every row has the same score, and there are enough of them that fewer than `ALIKE` (or `margin`,
+      where that is less) of such rows can differ; or the whole interval lies at or below `margin`, the smallest gain
+      worth having, and the sign-flip test rejects a gain of `margin`.
     - "better": the whole interval lies above 0 and the sign-flip test rejects 0. A tie is never a win.
-    - "cannot_tell": anything else. `rows_needed` is then for a difference as large as the one observed; when
-      that is not positive, for `margin`, or without one for half of `minimum_effect`.
+    - "cannot_tell": anything else, and scores that are 0 for everybody on every row, however many: the metric then
+      tells nothing, and `telling` names what to look at instead. `rows_needed` is for a difference as large as the one
+      observed; when that is not positive, for `margin`, or without one for half of `minimum_effect`.
 
     A gain that is certain but smaller than `margin` is "not_better". Fewer rows than `_fewest` cannot win or
     lose.
@@ -68,28 +78,40 @@ def judge(
         raise ValueError(f"margin must be 0 or more, not {margin}")
     for name, scores in baselines.items():
         _check(metric, tuned, name, scores)
-    rows, level = len(tuned), 1 - confidence
     baseline = max(baselines, key=lambda name: math.fsum(baselines[name]))
     differences = [float(a) - float(b) for a, b in zip(tuned, baselines[baseline], strict=True)]
     found = paired_difference(tuned, baselines[baseline], resamples=resamples, confidence=confidence, seed=seed)
-    least = minimum_detectable_effect(differences, confidence=confidence) if rows > 1 else None
+    least = minimum_detectable_effect(differences, confidence=confidence) if varies(differences) else None
 
-    equal = not any(differences)
-    against = [difference - margin for difference in differences]
-    status: Literal["better", "not_better", "cannot_tell"] = "cannot_tell"
-    needed: int | None = None
-    if equal or (found.high <= margin and sign_flip(against, resamples=resamples, seed=seed) < level):
-        status = "not_better"
-    elif found.low > 0 and found.p_value < level:
-        status = "better"
+    silent = not any(tuned) and not any(baselines[baseline])
+    if not any(differences):
+        enough = _enough(confidence, margin)
+        status: Status = "not_better" if found.rows >= enough and not silent else "cannot_tell"
+        needed = enough if found.rows < enough and not silent else None
     else:
-        needed = _needed(differences, found.value, least, margin, confidence)
+        against = sign_flip([one - margin for one in differences], resamples=resamples, seed=seed)
+        status = _told(found, against, margin, 1 - confidence)
+        needed = _needed(differences, found.value, least, margin, confidence) if status == "cannot_tell" else None
     means = f"{metric} {_mean(tuned):.3f} against {_mean(baselines[baseline]):.3f} for {baseline}"
     sentence = _sentence(status, means, found, confidence, needed, margin)
+    if silent:
+        sentence = _silent(metric, found.rows, telling)
     return Verdict(
-        status=status, metric=metric, difference=found.value, low=found.low, high=found.high, rows=rows,
+        status=status, metric=metric, difference=found.value, low=found.low, high=found.high, rows=found.rows,
         p_value=found.p_value, minimum_effect=least, rows_needed=needed, baseline=baseline, sentence=sentence,
     )  # fmt: skip
+
+
+def _told(found: PairedDifference, against: float, margin: float, level: float) -> Status:
+    """Return the status of rows that differ; `against` is the p-value of a gain of `margin`."""
+    if found.high <= margin and against < level:
+        return "not_better"
+    return "better" if found.low > 0 and found.p_value < level else "cannot_tell"
+
+
+def varies(differences: Sequence[float]) -> bool:
+    """Say whether rows differ from one another: without that, nothing is known of what more of them would show."""
+    return max(differences) - min(differences) > 1e-9  # less is rounding
 
 
 def _check(metric: str, tuned: Sequence[float], name: str, scores: Sequence[float]) -> None:
@@ -112,6 +134,11 @@ def _fewest(confidence: float) -> int:
     return math.floor(1 - math.log2(1 - confidence)) + 1
 
 
+def _enough(confidence: float, margin: float) -> int:
+    """Return how many rows without a difference rule out that as many as `ALIKE`, or `margin`, of them differ."""
+    return math.ceil(math.log(1 - confidence) / math.log(1 - min(margin or ALIKE, ALIKE)))
+
+
 def _needed(differences: Sequence[float], value: float, least: float | None, margin: float, confidence: float) -> int:
     """Return about how many rows would settle it: more than there are, and enough for the test."""
     more = max(len(differences) + 1, _fewest(confidence))
@@ -124,18 +151,30 @@ def _needed(differences: Sequence[float], value: float, least: float | None, mar
 def _sentence(
     status: str, means: str, found: PairedDifference, confidence: float, needed: int | None, margin: float
 ) -> str:
-    questions = f"{found.rows:,} question" + "s" * (found.rows != 1)
+    questions = _questions(found.rows)
     interval = f"{100 * confidence:g} % interval {_signed(found.low)} to {_signed(found.high)}"
     gap = f"a difference of {_signed(found.value)}"
     if status == "better":
         return f"Tuning helped: {means}, {gap} ({interval}, {questions})."
+    alike = found.value == found.low == found.high == 0
     if needed is not None:
         more = f"about {_round(needed):,} would be needed"
+        if alike:
+            return f"Cannot tell with {questions}: {means}, the same score on each; {more}."
         return f"Cannot tell with {questions}: {means}, {gap} ({interval}); {more}."
-    if found.value == found.low == found.high == 0:
+    if alike:
         return f"Do not tune: {means}, the same score on each of {questions}."
     small = f"; a gain of {margin:.3f} or more is ruled out" if margin > 0 else ""
     return f"Do not tune: {means}, {gap} ({interval}, {questions}){small}."
+
+
+def _silent(metric: str, rows: int, telling: Sequence[str]) -> str:
+    look = f"look at {' and '.join(telling)}" if telling else "name another with eval.scorers"
+    return f"Cannot tell with {_questions(rows)}: {metric} is 0 for everybody, so it tells nothing here; {look}."
+
+
+def _questions(rows: int) -> str:
+    return f"{rows:,} question" + "s" * (rows != 1)
 
 
 def _signed(value: float) -> str:

@@ -17,7 +17,7 @@ from whet.evals.stats import (
     minimum_detectable_effect,
     paired_difference,
 )
-from whet.evals.verdict import Verdict, judge
+from whet.evals.verdict import Verdict, judge, varies
 from whet.plugins import find
 from whet.scorers._choose import choose
 from whet.scorers.label import named
@@ -111,7 +111,7 @@ def comparisons(
                 "rows": difference.rows,
             }
             gaps = [a - b for a, b in zip(ours, theirs, strict=True)]
-            if len(gaps) > 1:
+            if varies(gaps):
                 row["minimum_effect"] = minimum_detectable_effect(gaps, settings.confidence)
             if set(ours) | set(theirs) <= {0.0, 1.0}:
                 row["mcnemar"] = mcnemar([bool(v) for v in ours], [bool(v) for v in theirs])
@@ -122,8 +122,24 @@ def comparisons(
 def verdict(answers: Mapping[str, Sequence[Answer]], metric: str, settings: Eval, seed: int) -> Verdict:
     """Return whether the tuned model beats the strongest of the others on the deciding metric."""
     columns = {name: column(rows, metric) for name, rows in answers.items()}
+    telling = () if any(map(any, columns.values())) else _telling(answers, metric, settings, seed)
     tuned = columns.pop("tuned")
-    return judge(metric, tuned, columns, confidence=settings.confidence, resamples=settings.resamples, seed=seed)
+    return judge(
+        metric, tuned, columns, confidence=settings.confidence, resamples=settings.resamples, seed=seed, telling=telling
+    )
+
+
+def _telling(answers: Mapping[str, Sequence[Answer]], metric: str, settings: Eval, seed: int) -> list[str]:
+    """Return the other metrics that tell the tuned model from the strongest of the others."""
+    options: Any = {"resamples": settings.resamples, "confidence": settings.confidence, "seed": seed}
+    found = []
+    for name in (*answers["tuned"][0].scores, "log_loss"):
+        columns = {who: column(rows, name) for who, rows in answers.items()}
+        tuned = columns.pop("tuned")
+        difference = paired_difference(tuned, max(columns.values(), key=sum), **options)
+        if name != metric and not difference.low <= 0 <= difference.high:
+            found.append(name)
+    return found
 
 
 def side_by_side(

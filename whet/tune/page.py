@@ -96,12 +96,15 @@ def level(report: Mapping[str, Any]) -> str:
 def test_set(report: Mapping[str, Any]) -> str:
     """Return what the test set is able to show, in a sentence; nothing if that is not known."""
     verdict = report.get("verdict") or {}
-    if not finite(verdict.get("minimum_effect")):
+    if not finite(verdict.get("rows")):
         return ""
-    rows, least = number(verdict.get("rows"), 0), number(verdict["minimum_effect"])
-    metric = verdict.get("metric") or "the deciding metric"
-    text = f"With {rows} test questions, the smallest difference in {metric} that would show four times in five"
-    text += f" is about {least}."
+    rows, metric = number(verdict["rows"], 0), verdict.get("metric") or "the deciding metric"
+    text = f"With {rows} test question{'s' * (rows != '1')}, "
+    if finite(verdict.get("minimum_effect")):
+        least = number(verdict["minimum_effect"])
+        text += f"the smallest difference in {metric} that would show four times in five is about {least}."
+    else:
+        text += f"how small a difference in {metric} would show is not known: it was the same on each of them."
     if finite(verdict.get("rows_needed")):
         text += f" About {number(verdict['rows_needed'], 0)} questions would settle it."
     return text
