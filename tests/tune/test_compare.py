@@ -27,3 +27,22 @@ def test_where_the_deciding_metric_is_0_for_everybody_those_that_differ_are_name
     gaps = {row["metric"]: row for row in compare.comparisons(answers, ["f1", "exact", "chrf"], QUICK, 0)}
     assert "minimum_effect" not in gaps["f1"]
     assert gaps["chrf"]["minimum_effect"] == pytest.approx(0.04, abs=0.01)
+
+
+def test_a_label_that_was_not_learned_counts_as_one_that_is_not_said():
+    said = [("up", "up"), ("down", "Down."), ("sideways", "up"), ("Sideways!", "who knows")]
+    answers = [answer(target, text, label=0.0) for target, text in said]
+    wanted, found, labels = compare.predictions(answers, ["down", "up"])
+    assert (wanted, labels) == (["up", "down", "sideways", "sideways"], ["down", "up", "sideways"])
+    assert found == ["up", "down", "up", compare.NOT_SAID]
+    table = {row["label"]: row for row in compare.label_table(answers, ["down", "up"])}
+    assert (table["sideways"]["recall"], table["sideways"]["rows"]) == (0, 2)
+    # F1: down 1, up 2 / 3, sideways 0
+    assert compare.metrics(answers, ["down", "up"], QUICK, 0)["macro_f1"]["value"] == pytest.approx(5 / 9)
+
+
+def test_questions_whose_label_was_not_learned_are_told_with_their_number():
+    prompts = [Prompt((Message("user", "?"),), (label,), f"new.csv:{at}") for at, label in enumerate("aabc")]
+    (note,) = compare.unseen(prompts, ["A", "b"])
+    assert note.startswith("1 of 4 questions have a label that was not learned ('c'; first at new.csv:3)")
+    assert compare.unseen(prompts, "abc") == []

@@ -212,6 +212,25 @@ def test_full_weights_tune_labels_from_csv(tiny, tmp_path):
     assert 0 < chosen["metrics"]["label"]["value"] <= 1
 
 
+def test_a_label_that_training_does_not_know_is_a_note_and_not_the_end(tiny, tmp_path):
+    names = ["up", "down"]
+    lines = [f"{n} {names[n % 2] * 2} {n * 7919 % 97},{names[n % 2]}" for n in range(60)]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    (tmp_path / "new.csv").write_text("text,label\nwhere to,sideways\n9 upup 3 now,up\nand so on,down\n")
+    (tmp_path / "plain.jsonl").write_text('{"prompt": "where to", "completion": "sideways"}\n' * 1)
+    given = [tmp_path / "rows.csv", "--base", tiny, "--json", *QUICK[:3], "optim.steps=2", "eval.resamples=400"]
+    for number, test in enumerate(("new.csv", "plain.jsonl")):
+        run = tmp_path / f"run-{number}"
+        whet("tune", *given, "--test", tmp_path / test, "--out", run)
+        report = json.loads((run / "report.json").read_text())
+        (note,) = (note for note in report["data"]["notes"] if "not learned" in note)
+        assert note.startswith(f"1 of {3 - 2 * number} questions have a label that was not learned ('sideways'")
+        assert {"label": "sideways", "recall": 0.0}.items() <= report["labels"][-1 - (number == 0)].items()
+    done = whet("evaluate", run, tmp_path / "new.csv", "--json", "eval.resamples=400")
+    assert "1 of 3 questions have a label that was not learned ('sideways'" in done.stderr
+    assert json.loads(done.stdout)["metrics"]["macro_f1"]["value"] < 1
+
+
 @pytest.mark.parametrize("kind", ["questions", "text"])
 def test_choosing_where_there_are_no_labels_is_told_before_training(tiny, rows, tmp_path, kind):
     out, text = tmp_path / "run", tmp_path / "text.txt"

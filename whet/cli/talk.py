@@ -134,6 +134,8 @@ def evaluate(model: str, data: Path, overrides: Sequence[str], as_json: bool) ->
         targets = [target for prompt in asked for target in prompt.targets]
         known = [str(label) for label in opened.about.get("labels", [])] or list(dataset.labels)
         scorers = compare.scorers_for(config.eval, targets, known)
+        for note in compare.unseen(asked, known) if known else ():
+            show.say(note)
         longest = max(len(opened.engine.renderer.encode(target)) for target in targets)
         max_tokens = config.eval.max_tokens or 8 * math.ceil((longest + 1) / 8)
         show.begin("asking", len(asked))

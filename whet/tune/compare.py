@@ -21,7 +21,7 @@ from whet.evals.verdict import Verdict, judge, varies
 from whet.plugins import find
 from whet.scorers._choose import choose
 from whet.scorers.label import named
-from whet.types import Scorer
+from whet.types import Prompt, Scorer
 
 NOT_SAID = "(none of the labels)"
 SHOWN = 12  # answers shown on each side of "won" and "lost"
@@ -56,16 +56,42 @@ def metrics(answers: Sequence[Answer], labels: Sequence[str], settings: Eval, se
     }
     made = {name: asdict(mean_interval(column, **options)) for name, column in columns.items()}
     if labels and "label" in columns:
-        said, wanted = predictions(answers, labels)
-        made["macro_f1"] = asdict(macro_f1_interval(wanted, said, list(labels), **options))
+        made["macro_f1"] = asdict(macro_f1_interval(*predictions(answers, labels), **options))
     return made
 
 
-def predictions(answers: Sequence[Answer], labels: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the label that each reply names and the one that it should have named."""
-    said = [named(answer.reply.text, labels) or NOT_SAID for answer in answers]
-    wanted = [named(answer.prompt.targets[0], labels) or answer.prompt.targets[0] for answer in answers]
-    return said, wanted
+def predictions(answers: Sequence[Answer], labels: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Return the label that each reply should have named, the one that it names, and all labels.
+
+    These are the known ones and, after them, those that only the questions have: they count like any other.
+    """
+    known = list(labels)
+    wanted = [_label(answer.prompt.targets[0], known) for answer in answers]
+    said = [named(answer.reply.text, known) for answer in answers]
+    return wanted, [NOT_SAID if label is None else label for label in said], known
+
+
+def _label(target: str, known: list[str]) -> str:
+    """Return the label that a target names; one that is not known yet is from now on."""
+    label = named(target, known)
+    if label is None:
+        known.append(target)
+        return target
+    return label
+
+
+def unseen(prompts: Sequence[Prompt], learned: Sequence[str]) -> list[str]:
+    """Return, in a sentence, how many questions can only be answered with a label that was not learned."""
+    strange = [prompt for prompt in prompts if all(named(target, learned) is None for target in prompt.targets)]
+    if not strange:
+        return []
+    words = list(dict.fromkeys(prompt.targets[0] for prompt in strange))
+    shown = ", ".join(f"{word[:40]!r}" for word in words[:5]) + (" ..." if len(words) > 5 else "")
+    first = f"; first at {strange[0].source}" if strange[0].source else ""
+    return [
+        f"{len(strange):,} of {len(prompts):,} questions have a label that was not learned ({shown}{first}): they are "
+        "counted, but a model that answers as it learned cannot get them right"
+    ]
 
 
 def figures(
@@ -167,5 +193,4 @@ def side_by_side(
 
 def label_table(answers: Sequence[Answer], labels: Sequence[str]) -> list[dict[str, Any]]:
     """Return precision, recall and F1 of each label for one contender."""
-    said, wanted = predictions(answers, labels)
-    return [asdict(score) for score in label_scores(wanted, said, list(labels))]
+    return [asdict(score) for score in label_scores(*predictions(answers, labels))]

@@ -10,6 +10,7 @@ from whet.engines.fewshot import FewShot
 from whet.engines.local import Local
 from whet.errors import DataError, Problem
 from whet.train.prepare import CLASSIFY, Prepared
+from whet.tune.compare import unseen
 from whet.types import Chat, Engine, Message, Prompt
 
 SHOWN = 100  # labels listed in a prompt at most
@@ -57,6 +58,10 @@ def questions(config: Config, prepared: Prepared, max_tokens: int) -> Questions:
     if problems and (config.data.overlong == "error" or not kept):
         raise DataError(problems)
     notes = [f"{len(problems):,} test questions were dropped because they do not fit the model"] if problems else []
+    if prepared.labels:
+        notes += unseen(
+            kept, sorted({row.label for row in prepared.splits.train if isinstance(row, Chat) and row.label})
+        )
     return Questions(tuple(kept), notes)
 
 

@@ -48,6 +48,8 @@ def tune(config: Config, run: Run, show: Progress, stop: Stop, *, allow_drift: b
     if isinstance(prepared.splits.test[0], Text):
         return _tune_text(config, run, prepared, show, stop, begun, allow_drift)
     asked = questions(config, prepared, sampling.max_tokens)
+    for note in asked.notes:
+        show.say(note)
     targets = [target for prompt in asked.prompts for target in prompt.targets]
     scorers = compare.scorers_for(config.eval, targets, prepared.labels)  # a misspelt one is told before training
     trained = _train_once(config, run, prepared, show, stop, allow_drift)
