@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whet.evals.verdict import judge
+from whet.evals.verdict import Measure, judge
 
 DRAWS = {
     "right or wrong": lambda rng, rows: (rng.random(rows) < 0.3).astype(float),
@@ -69,9 +69,24 @@ def test_a_tie_rules_a_small_gain_out_only_with_more_rows():
 
 @pytest.mark.parametrize("rows", [1, 20, 400])
 def test_a_metric_that_is_0_for_everybody_tells_nothing(rows):
-    found = judge("f1", [0.0] * rows, {"a": [0.0] * rows, "b": [0.0] * rows}, telling=["chrf", "log_loss"])
+    measure = Measure("f1", telling=("chrf", "log_loss"))
+    found = judge(measure, [0.0] * rows, {"a": [0.0] * rows, "b": [0.0] * rows})
     assert (found.status, found.rows_needed, found.minimum_effect) == ("cannot_tell", None, None)
     assert found.sentence.endswith(": f1 is 0 for everybody, so it tells nothing here; look at chrf and log_loss.")
+
+
+def test_of_a_loss_less_is_better_and_the_difference_is_the_gain():
+    tuned, base = steady(-0.1)
+    measure = Measure("log_loss", lower=True, unit="passage")
+    found = judge(measure, tuned, {"zero_shot": base, "worse": base + 1})
+    assert (found.status, found.metric, found.baseline, found.unit) == ("better", "log_loss", "zero_shot", "passage")
+    assert found.difference == pytest.approx(0.1)
+    assert 0 < found.low < found.high
+    assert found.sentence.startswith(
+        "Tuning helped: log_loss 0.300 against 0.400 for zero_shot (lower is better), a gain of +0.100 (95 % interval"
+    )
+    assert found.sentence.endswith(", 60 passages).")
+    assert judge(measure, base, {"zero_shot": tuned}).status == "not_better"
 
 
 def test_without_any_spread_no_smallest_difference_is_claimed():

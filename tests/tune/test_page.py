@@ -217,12 +217,13 @@ def test_a_run_without_validation_is_drawn(report):
 
 def test_raw_text_without_comparisons_shows_the_verdicts_own_numbers(report):
     del report["comparisons"], report["examples"], report["labels"]
-    report["decides"], report["verdict"]["metric"] = "log_loss", "negative log_loss"
-    report["verdict"]["baseline"] = "zero_shot"
+    report["decides"] = report["verdict"]["metric"] = "log_loss"
+    report["verdict"] |= {"baseline": "zero_shot", "unit": "passage", "rows_needed": 240}
     only = {"metrics": {"log_loss": around(2.5)}}
     report["contenders"] = {"zero_shot": only, "tuned": only}
     text = Reader(page(report)).all()
-    for shown in ("negative log_loss", "+0.118 to +0.205", "No answers to show side by side."):
+    said = ("With 61 test passages", "About 240 passages would settle it.", "passages judged on")
+    for shown in ("log_loss", "+0.118 to +0.205", "No answers to show side by side.", *said):
         assert shown in text
 
 

@@ -257,8 +257,21 @@ def test_raw_text_is_judged_by_log_loss(tiny, tmp_path):
         "data.overlong=split",
     )
     result = json.loads(done.stdout)
-    assert result["verdict"]["metric"] == "negative log_loss"
-    assert set(result["contenders"]) == {"zero_shot", "tuned"}
+    found, losses = result["verdict"], {name: one["log_loss"] for name, one in result["contenders"].items()}
+    assert set(losses) == {"zero_shot", "tuned"}
+    assert found["metric"] == "log_loss"
+    assert found["difference"] == pytest.approx(losses["zero_shot"]["value"] - losses["tuned"]["value"])
+    assert "(lower is better)" in found["sentence"]
+
+
+def test_the_pieces_of_a_long_passage_are_judged_as_one(tiny, tmp_path):
+    for name, count in (("rows", 30), ("test", 7)):
+        text = "\n\n".join(f"{name} {n}, a line of the song " * 20 for n in range(count))
+        (tmp_path / f"{name}.txt").write_text(text)  # each of more than 500 tokens
+    given = [tmp_path / "rows.txt", "--test", tmp_path / "test.txt", "--base", tiny, "--out", tmp_path / "run"]
+    done = whet("tune", *given, "--json", *QUICK[:3], "optim.steps=2", "data.overlong=split", "data.max_tokens=64")
+    assert json.loads(done.stdout)["verdict"]["rows"] == 7
+    assert "7 passages" in json.loads(done.stdout)["verdict"]["sentence"]
 
 
 def test_the_same_model_under_two_names_is_hardly_ever_called_better():

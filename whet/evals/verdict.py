@@ -21,12 +21,26 @@ Status = Literal["better", "not_better", "cannot_tell"]
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """What the scores are: a metric's name, whether less of it is better, and what has one score each.
+
+    `telling` names other metrics to look at where this one is 0 for everybody.
+    """
+
+    name: str
+    lower: bool = False
+    unit: str = "question"
+    telling: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether the tuned model beats the strongest baseline, with the numbers that say so.
 
-    `minimum_effect` is the smallest difference these rows would show four times in five (None for a single row, and
-    where the difference does not vary from row to row). `rows_needed` is set only when the answer is "cannot_tell" and
-    more rows could change that.
+    `difference` is the gain, above 0 where tuning is better: tuned minus baseline, for a metric of which less is better
+    baseline minus tuned; `low` and `high` are its interval. `minimum_effect` is the smallest difference these rows
+    would show four times in five (None for a single row, and where the difference does not vary from row to row).
+    `rows_needed` is set only when the answer is "cannot_tell" and more rows could change that.
     """
 
     status: Status
@@ -40,10 +54,11 @@ class Verdict:
     rows_needed: int | None
     baseline: str
     sentence: str
+    unit: str = "question"
 
 
 def judge(
-    metric: str,
+    measure: str | Measure,
     tuned: Sequence[float],
     baselines: Mapping[str, Sequence[float]],
     *,
@@ -51,9 +66,10 @@ def judge(
     resamples: int = 10_000,
     seed: int = 0,
     margin: float = 0.0,
-    telling: Sequence[str] = (),
 ) -> Verdict:
-    """Return the verdict on scores of the same rows in the same order, higher being better and 0 the lowest.
+    """Return the verdict on scores of the same rows in the same order: 0 or more, higher being better.
+
+    Where the measure says that lower is better, they are any numbers.
 
     The tuned model meets the baseline with the highest mean, the first of equals. The best of several looks
     better than it is, so picking it makes "better" harder to earn, never easier.
@@ -62,9 +78,9 @@ def judge(
       where that is less) of such rows can differ; or the whole interval lies at or below `margin`, the smallest gain
       worth having, and the sign-flip test rejects a gain of `margin`.
     - "better": the whole interval lies above 0 and the sign-flip test rejects 0. A tie is never a win.
-    - "cannot_tell": anything else, and scores that are 0 for everybody on every row, however many: the metric then
-      tells nothing, and `telling` names what to look at instead. `rows_needed` is for a difference as large as the one
-      observed; when that is not positive, for `margin`, or without one for half of `minimum_effect`.
+    - "cannot_tell": anything else, and scores that are 0 for everybody on every row: the metric then tells nothing,
+      however many the rows. `rows_needed` is for a difference as large as the one observed; when that is not positive,
+      for `margin`, or without one for half of `minimum_effect`.
 
     A gain that is certain but smaller than `margin` is "not_better". Fewer rows than `_fewest` cannot win or
     lose.
@@ -76,14 +92,17 @@ def judge(
         raise ValueError("no baseline to compare with; keep zero_shot or few_shot in eval.contenders")
     if not (math.isfinite(margin) and margin >= 0):
         raise ValueError(f"margin must be 0 or more, not {margin}")
+    measure = Measure(measure) if isinstance(measure, str) else measure
     for name, scores in baselines.items():
-        _check(metric, tuned, name, scores)
-    baseline = max(baselines, key=lambda name: math.fsum(baselines[name]))
-    differences = [float(a) - float(b) for a, b in zip(tuned, baselines[baseline], strict=True)]
-    found = paired_difference(tuned, baselines[baseline], resamples=resamples, confidence=confidence, seed=seed)
+        _check(measure.name, tuned, name, scores)
+    sign = -1.0 if measure.lower else 1.0
+    baseline = max(baselines, key=lambda name: sign * math.fsum(baselines[name]))
+    ours, theirs = ([sign * float(score) for score in column] for column in (tuned, baselines[baseline]))
+    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+    found = paired_difference(ours, theirs, resamples=resamples, confidence=confidence, seed=seed)
     least = minimum_detectable_effect(differences, confidence=confidence) if varies(differences) else None
 
-    silent = not any(tuned) and not any(baselines[baseline])
+    silent = not measure.lower and not any(ours) and not any(theirs)
     if not any(differences):
         enough = _enough(confidence, margin)
         status: Status = "not_better" if found.rows >= enough and not silent else "cannot_tell"
@@ -92,13 +111,13 @@ def judge(
         against = sign_flip([one - margin for one in differences], resamples=resamples, seed=seed)
         status = _told(found, against, margin, 1 - confidence)
         needed = _needed(differences, found.value, least, margin, confidence) if status == "cannot_tell" else None
-    means = f"{metric} {_mean(tuned):.3f} against {_mean(baselines[baseline]):.3f} for {baseline}"
-    sentence = _sentence(status, means, found, confidence, needed, margin)
-    if silent:
-        sentence = _silent(metric, found.rows, telling)
+    means = f"{measure.name} {_mean(tuned):.3f} against {_mean(baselines[baseline]):.3f} for {baseline}"
+    means += " (lower is better)" * measure.lower
+    sentence = _sentence(status, means, found, confidence, needed, margin, measure)
     return Verdict(
-        status=status, metric=metric, difference=found.value, low=found.low, high=found.high, rows=found.rows,
+        status=status, metric=measure.name, difference=found.value, low=found.low, high=found.high, rows=found.rows,
         p_value=found.p_value, minimum_effect=least, rows_needed=needed, baseline=baseline, sentence=sentence,
+        unit=measure.unit,
     )  # fmt: skip
 
 
@@ -149,32 +168,32 @@ def _needed(differences: Sequence[float], value: float, least: float | None, mar
 
 
 def _sentence(
-    status: str, means: str, found: PairedDifference, confidence: float, needed: int | None, margin: float
+    status: Status,
+    means: str,
+    found: PairedDifference,
+    confidence: float,
+    needed: int | None,
+    margin: float,
+    measure: Measure,
 ) -> str:
-    questions = _questions(found.rows)
+    units = f"{found.rows:,} {measure.unit}" + "s" * (found.rows != 1)
     interval = f"{100 * confidence:g} % interval {_signed(found.low)} to {_signed(found.high)}"
-    gap = f"a difference of {_signed(found.value)}"
+    gap = f"a {'gain' if measure.lower else 'difference'} of {_signed(found.value)}"
     if status == "better":
-        return f"Tuning helped: {means}, {gap} ({interval}, {questions})."
+        return f"Tuning helped: {means}, {gap} ({interval}, {units})."
     alike = found.value == found.low == found.high == 0
     if needed is not None:
         more = f"about {_round(needed):,} would be needed"
         if alike:
-            return f"Cannot tell with {questions}: {means}, the same score on each; {more}."
-        return f"Cannot tell with {questions}: {means}, {gap} ({interval}); {more}."
+            return f"Cannot tell with {units}: {means}, the same score on each; {more}."
+        return f"Cannot tell with {units}: {means}, {gap} ({interval}); {more}."
+    if status == "cannot_tell":
+        look = f"look at {' and '.join(measure.telling)}" if measure.telling else "name another with eval.scorers"
+        return f"Cannot tell with {units}: {measure.name} is 0 for everybody, so it tells nothing here; {look}."
     if alike:
-        return f"Do not tune: {means}, the same score on each of {questions}."
+        return f"Do not tune: {means}, the same score on each of {units}."
     small = f"; a gain of {margin:.3f} or more is ruled out" if margin > 0 else ""
-    return f"Do not tune: {means}, {gap} ({interval}, {questions}){small}."
-
-
-def _silent(metric: str, rows: int, telling: Sequence[str]) -> str:
-    look = f"look at {' and '.join(telling)}" if telling else "name another with eval.scorers"
-    return f"Cannot tell with {_questions(rows)}: {metric} is 0 for everybody, so it tells nothing here; {look}."
-
-
-def _questions(rows: int) -> str:
-    return f"{rows:,} question" + "s" * (rows != 1)
+    return f"Do not tune: {means}, {gap} ({interval}, {units}){small}."
 
 
 def _signed(value: float) -> str:

@@ -17,7 +17,7 @@ from whet.evals.stats import (
     minimum_detectable_effect,
     paired_difference,
 )
-from whet.evals.verdict import Verdict, judge, varies
+from whet.evals.verdict import Measure, Verdict, judge, varies
 from whet.plugins import find
 from whet.scorers._choose import choose
 from whet.scorers.label import named
@@ -149,13 +149,11 @@ def verdict(answers: Mapping[str, Sequence[Answer]], metric: str, settings: Eval
     """Return whether the tuned model beats the strongest of the others on the deciding metric."""
     columns = {name: column(rows, metric) for name, rows in answers.items()}
     telling = () if any(map(any, columns.values())) else _telling(answers, metric, settings, seed)
-    tuned = columns.pop("tuned")
-    return judge(
-        metric, tuned, columns, confidence=settings.confidence, resamples=settings.resamples, seed=seed, telling=telling
-    )
+    tuned, measure = columns.pop("tuned"), Measure(metric, telling=telling)
+    return judge(measure, tuned, columns, confidence=settings.confidence, resamples=settings.resamples, seed=seed)
 
 
-def _telling(answers: Mapping[str, Sequence[Answer]], metric: str, settings: Eval, seed: int) -> list[str]:
+def _telling(answers: Mapping[str, Sequence[Answer]], metric: str, settings: Eval, seed: int) -> tuple[str, ...]:
     """Return the other metrics that tell the tuned model from the strongest of the others."""
     options: Any = {"resamples": settings.resamples, "confidence": settings.confidence, "seed": seed}
     found = []
@@ -165,7 +163,7 @@ def _telling(answers: Mapping[str, Sequence[Answer]], metric: str, settings: Eva
         difference = paired_difference(tuned, max(columns.values(), key=sum), **options)
         if name != metric and not difference.low <= 0 <= difference.high:
             found.append(name)
-    return found
+    return tuple(found)
 
 
 def side_by_side(

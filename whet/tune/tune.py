@@ -13,8 +13,6 @@ from whet.engines.local import Local
 from whet.engines.open import open_model
 from whet.errors import DataError, Problem
 from whet.evals.evaluate import Answer, ask, row_losses, score
-from whet.evals.stats import mean_interval
-from whet.evals.verdict import judge
 from whet.models.adapt import switched_off
 from whet.models.load import device_of, dtype_of, load
 from whet.models.policy import Policy
@@ -30,6 +28,7 @@ from whet.tune import compare
 from whet.tune.card import card
 from whet.tune.contenders import Contender, Questions, questions, untuned
 from whet.tune.page import page
+from whet.tune.passages import by_passage, judged, together
 from whet.types import Message, Progress, Prompt, Reply, Sampling, Scorer, Text
 
 
@@ -173,35 +172,24 @@ def _judge(
 def _tune_text(
     config: Config, run: Run, prepared: Prepared, show: Progress, stop: Stop, begun: float, allow_drift: bool
 ) -> dict[str, Any]:
-    """Raw text has no questions: base and tuned model are compared by the log-loss of the same held-out passages."""
+    """Carry out the job for raw text (see `whet.tune.passages`)."""
     held_out = draw(prepared.splits.test, config.eval.limit)
     rows = render_all(held_out, prepared.renderer, config.data, prepared.longest).rows
     trained = _train_once(config, run, prepared, show, stop, allow_drift)
     start = time.time()
     engine = open_model(str(run.path), config.model, show.say).engine
     base = engine if config.adapter.kind == "lora" else _base_engine(config, prepared, engine)
-    show.say(f"measuring the log-loss of {len(rows):,} held-out passages")
+    leaders = together(rows, [row for row in held_out if isinstance(row, Text)])
+    show.say(f"measuring the log-loss of {len(set(leaders)):,} held-out passages")
     with switched_off(base.model):
         before = row_losses(Policy(base.model), rows)
     losses = {"zero_shot": before, "tuned": row_losses(Policy(engine.model), rows)}
     report = _report(config, run, prepared, trained, begun, start)
-    report["data"]["questions"] = len(rows)
+    report["data"]["questions"] = len(set(leaders))
     _count_look(report, run, prepared, show)
-    _judge_losses(report, losses, config)
+    report |= judged({name: by_passage(found, rows, leaders) for name, found in losses.items()}, config)
     _write(run, report)
     return report
-
-
-def _judge_losses(report: dict[str, Any], losses: dict[str, list[float]], config: Config) -> None:
-    options: Any = {"resamples": config.eval.resamples, "confidence": config.eval.confidence, "seed": config.seed}
-    report["contenders"] = {
-        name: {"metrics": {"log_loss": asdict(mean_interval(values, **options))}, "remarks": []}
-        for name, values in losses.items()
-    }
-    tuned, base = ([-value for value in losses[name]] for name in ("tuned", "zero_shot"))
-    found = judge("negative log_loss", tuned, {"zero_shot": base}, **options)
-    report["decides"] = "log_loss"
-    report["verdict"] = asdict(found)
 
 
 def _report(
