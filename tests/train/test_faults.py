@@ -259,7 +259,9 @@ def test_a_run_does_not_go_on_with_something_else(tiny, tmp_path, rows, monkeypa
     with pytest.raises(DriftError, match=name):
         go(run, chosen)
     go(run, chosen, allow_drift=True)
-    assert any(event["event"] == "drift allowed" for event in run.read("events"))
+    (event,) = (event for event in run.read("events") if event["event"] == "drift allowed")
+    assert event["what"].startswith("changed before training ended: ")
+    assert f"{name}: was " in event["what"]
 
 
 def test_two_processes_cannot_work_on_one_run_and_a_dead_one_holds_nothing(tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -184,6 +185,48 @@ def test_sigterm_at_any_stage_exits_75_and_resume_finishes(tiny, tmp_path, momen
     (stopped,) = (event["worked"] for event in Run(tmp_path / "run").read("events") if event["event"] == "interrupted")
     assert 0 < stopped < said["seconds"] < stopped + took  # what came before the stop counts
     assert whet("resume", tmp_path / "run", check=False).returncode == 2
+
+
+@pytest.fixture
+def trained(tiny, tmp_path):
+    """A run that was stopped when its training had ended, with its own copy of everything it is made of."""
+    base, rows, run = shutil.copytree(tiny, tmp_path / "base"), write_rows(tmp_path / "rows.jsonl"), tmp_path / "run"
+    test = tmp_path / "test.jsonl"
+    test.write_text(
+        '{"prompt": "1 2: say cat", "completion": "cat!"}\n{"prompt": "so: say owl", "completion": "owl!"}\n'
+    )
+    whet("tune", rows, "--test", test, "--base", base, "--out", run, *QUICK[:3], "optim.steps=2", "eval.resamples=400")
+    (run / "report.json").unlink()
+    (run / "status.json").write_text('{"status": "interrupted", "time": 0}')
+    return tmp_path
+
+
+def test_a_trained_model_is_not_given_the_lineage_of_other_rows(trained):
+    rows, run = trained / "rows.jsonl", trained / "run"
+    before = (run / "fingerprint.json").read_text()
+    was = rows.read_text()
+    rows.write_text(was.replace("cat!", "CAT!"))
+    for given in ((), ("--allow-drift",)):
+        done = whet("resume", run, *given, check=False)
+        assert done.returncode not in (0, 75)
+        assert "training rows: was" in done.stderr
+        assert "start a new run" in done.stderr
+    assert (run / "fingerprint.json").read_text() == before
+    rows.write_text(was)
+    whet("resume", run)
+
+
+def test_what_may_change_after_training_is_recorded_and_the_lineage_stays(trained):
+    run, test = trained / "run", trained / "test.jsonl"
+    before = json.loads((run / "fingerprint.json").read_text())
+    test.write_text(test.read_text().replace("so: say owl", "thus: say owl"))
+    whet("resume", run, "--allow-drift")
+    report = json.loads((run / "report.json").read_text())
+    assert report["lineage"] == before
+    assert report["data"]["files"][str(test)] != before[f"data file {test}"]
+    said = f"changed after training ended: data file {test}: was {before[f'data file {test}']}, is "
+    assert [note for note in report["data"]["notes"] if note.startswith(said)]
+    assert f"drift allowed: {said}" in whet("show", run).stdout
 
 
 def test_full_weights_tune_labels_from_csv(tiny, tmp_path):

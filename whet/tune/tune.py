@@ -77,13 +77,21 @@ def _demand_test(config: Config, prepared: Prepared) -> None:
 
 def _train_once(config: Config, run: Run, prepared: Prepared, show: Progress, stop: Stop, allow_drift: bool) -> Trained:
     """Return what training gave; a run that is resumed after its training does not train again."""
-    check_drift(config, run, prepared, allow_drift)
     if (run.path / "trained.json").exists() and (run.path / "model").is_dir():
         saved = run.read_json("trained.json")
+        check_drift(config, run, prepared, allow_drift, _learned_from(run))
+        saved.pop("fingerprint", None)
         return Trained(**{**saved, "loss": tuple(saved["loss"]), "validation": tuple(map(tuple, saved["validation"]))})
+    check_drift(config, run, prepared, allow_drift)
     trained = train(config, run, prepared, show, stop, allow_drift=allow_drift)
-    run.write_json("trained.json", asdict(trained))
+    run.write_json("trained.json", {**asdict(trained), "fingerprint": run.read_json("fingerprint.json")})
     return trained
+
+
+def _learned_from(run: Run) -> dict[str, str]:
+    """Return what training ended with."""
+    found: dict[str, str] = run.read_json("trained.json").get("fingerprint") or run.read_json("fingerprint.json")
+    return found  # runs that were trained before it was kept there have the other
 
 
 def _ask_everyone(
@@ -199,6 +207,7 @@ def _report(
     known = BUILT_IN.get(config.model.name)
     plan = make(config, len(prepared.train.rows), prepared.hidden)
     metrics, evals = list(run.read("metrics")), list(run.read("evals"))
+    drifted = [event["what"] for event in run.read("events") if event["event"] == "drift allowed" and "what" in event]
     return {
         "run": str(run.path),
         "created": run.read_json("run.json")["created"],
@@ -224,7 +233,7 @@ def _report(
             "trained_tokens": prepared.train.trained,
             "longest": prepared.longest,
             "lengths": [len(row.ids) for row in prepared.train.rows],
-            "notes": list(prepared.notes),
+            "notes": [*prepared.notes, *drifted],
             "instruction": prepared.instruction,
             "shape": prepared.shape,
         },
@@ -238,7 +247,7 @@ def _report(
         "adapter": config.adapter.model_dump(),
         "recipe": dump(config),
         "environment": run.read_json("run.json")["environment"],
-        "lineage": run.read_json("fingerprint.json"),
+        "lineage": _learned_from(run),
     }
 
 
