@@ -108,7 +108,7 @@ def untuned(
     def few_shot(engine: Local) -> Contender:
         def fits(prompt: Prompt) -> bool:
             answer = _answer(prepared.renderer, prompt, max_tokens)
-            return len(engine.prompt_ids(prompt)) + answer <= min(engine.context, 2 * prepared.longest)
+            return len(engine.prompt_ids(prompt)) + answer <= engine.context
 
         shower = FewShot(engine, examples, config.eval.shots, fits)
         extended = tuple(shower.extend(worded))
