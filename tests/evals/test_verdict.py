@@ -89,6 +89,12 @@ def test_of_a_loss_less_is_better_and_the_difference_is_the_gain():
     assert judge(measure, base, {"zero_shot": tuned}).status == "not_better"
 
 
+def test_one_row_of_a_loss_has_no_interval():
+    found = judge(Measure("log_loss", lower=True, unit="passage"), [2.0], {"zero_shot": [3.0]})
+    assert (found.status, found.difference, found.low, found.high) == ("cannot_tell", 1.0, None, None)
+    assert "a gain of +1.000 (no interval); about 6 would be needed." in found.sentence
+
+
 def test_without_any_spread_no_smallest_difference_is_claimed():
     assert judge("f1", [0.3, 0.4, 0.5], {"a": [0.2, 0.3, 0.4]}).minimum_effect is None
     assert judge("f1", [0.3, 0.4, 0.6], {"a": [0.2, 0.3, 0.4]}).minimum_effect > 0

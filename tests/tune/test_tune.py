@@ -328,6 +328,30 @@ def test_the_same_model_under_two_names_is_hardly_ever_called_better():
     assert wins <= 10
 
 
+@pytest.mark.parametrize("kind", ["questions", "text"])
+def test_one_test_row_gives_json_that_any_reader_takes(tiny, tmp_path, kind):
+    def refuse(word):
+        raise AssertionError(f"{word} is not JSON")
+
+    if kind == "questions":
+        rows, test = write_rows(tmp_path / "rows.jsonl"), tmp_path / "test.jsonl"
+        test.write_text('{"prompt": "so: say owl", "completion": "owl!"}\n')
+    else:
+        rows, test = tmp_path / "rows.txt", tmp_path / "test.txt"
+        rows.write_text("\n\n".join(f"line {n} of the song" for n in range(60)))
+        test.write_text("a line of another song")
+    run = tmp_path / "run"
+    quick = [*QUICK[:3], "optim.steps=2", "eval.resamples=400"]
+    done = whet("tune", rows, "--test", test, "--base", tiny, "--out", run, "--json", *quick)
+    result = json.loads(done.stdout, parse_constant=refuse)
+    report = json.loads((run / "report.json").read_text(), parse_constant=refuse)
+    for found in (result["contenders"]["tuned"]["log_loss"], report["contenders"]["tuned"]["metrics"]["log_loss"]):
+        assert found["value"] > 0
+        assert found["low"] is found["high"] is None
+    assert "inf" not in (run / "README.md").read_text().split("## Environment")[0].replace("information", "")
+    assert "log_loss" in whet("show", run).stdout
+
+
 def test_resuming_needs_the_folder_of_a_run(tmp_path):
     done = whet("resume", tmp_path, check=False)
     assert done.returncode == 1

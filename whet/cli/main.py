@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from whet.cli.data import app as data_app
-from whet.cli.progress import Shown, out
+from whet.cli.progress import Shown, out, out_json
 
 app = typer.Typer(
     name="whet",
@@ -172,7 +172,7 @@ def runs(
         for run in found
     ]
     if as_json:
-        out(json.dumps(rows))
+        out_json(rows)
         return
     for row in rows:
         out(f"{row['run']}  {row['kind']}  {row['status']}  {row.get('verdict', '')}".rstrip())

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from whet.cli.progress import Shown, out
+from whet.cli.progress import Shown, measured, out, out_json
 from whet.config.load import load
 from whet.data.preflight import with_instruction
 from whet.data.prompts import read_prompts
@@ -146,9 +146,9 @@ def evaluate(model: str, data: Path, overrides: Sequence[str], as_json: bool) ->
     found = compare.metrics(answers, known, config.eval, config.seed)
     for name, value in found.items():
         if not as_json:
-            out(f"{name} {value['value']:.4f} ({value['low']:.4f} to {value['high']:.4f}), {len(answers)} questions")
+            out(f"{name} {measured(value, 4)}, {len(answers)} questions")
     if as_json:
-        out(json.dumps({"model": model, "data": str(data), "rows": len(answers), "metrics": found}))
+        out_json({"model": model, "data": str(data), "rows": len(answers), "metrics": found})
 
 
 def export(name: str, target: Path) -> None:
@@ -186,7 +186,7 @@ def models(as_json: bool) -> None:
             }
         )
     if as_json:
-        out(json.dumps(rows))
+        out_json(rows)
         return
     for row in rows:
         shown = f"{row['bytes'] / 2**20:,.0f} MiB" if row["bytes"] else "-"

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from whet.evals.bounds import bound
 from whet.evals.stats import (
     PairedDifference,
     minimum_detectable_effect,
@@ -38,16 +39,17 @@ class Verdict:
     """Whether the tuned model beats the strongest baseline, with the numbers that say so.
 
     `difference` is the gain, above 0 where tuning is better: tuned minus baseline, for a metric of which less is better
-    baseline minus tuned; `low` and `high` are its interval. `minimum_effect` is the smallest difference these rows
-    would show four times in five (None for a single row, and where the difference does not vary from row to row).
-    `rows_needed` is set only when the answer is "cannot_tell" and more rows could change that.
+    baseline minus tuned; `low` and `high` are its interval (None where nothing bounds it). `minimum_effect` is the
+    smallest difference these rows would show four times in five (None for a single row, and where the difference does
+    not vary from row to row). `rows_needed` is set only when the answer is "cannot_tell" and more rows could change
+    that.
     """
 
     status: Status
     metric: str
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     rows: int
     p_value: float
     minimum_effect: float | None
@@ -88,13 +90,8 @@ def judge(
     Raises: ValueError if there is no baseline, no row, unequal counts, a score that is not finite or a
     negative margin.
     """
-    if not baselines:
-        raise ValueError("no baseline to compare with; keep zero_shot or few_shot in eval.contenders")
-    if not (math.isfinite(margin) and margin >= 0):
-        raise ValueError(f"margin must be 0 or more, not {margin}")
     measure = Measure(measure) if isinstance(measure, str) else measure
-    for name, scores in baselines.items():
-        _check(measure.name, tuned, name, scores)
+    _demand(measure.name, tuned, baselines, margin)
     sign = -1.0 if measure.lower else 1.0
     baseline = max(baselines, key=lambda name: sign * math.fsum(baselines[name]))
     ours, theirs = ([sign * float(score) for score in column] for column in (tuned, baselines[baseline]))
@@ -115,9 +112,9 @@ def judge(
     means += " (lower is better)" * measure.lower
     sentence = _sentence(status, means, found, confidence, needed, margin, measure)
     return Verdict(
-        status=status, metric=measure.name, difference=found.value, low=found.low, high=found.high, rows=found.rows,
-        p_value=found.p_value, minimum_effect=least, rows_needed=needed, baseline=baseline, sentence=sentence,
-        unit=measure.unit,
+        status=status, metric=measure.name, difference=found.value, low=bound(found.low), high=bound(found.high),
+        rows=found.rows, p_value=found.p_value, minimum_effect=least, rows_needed=needed, baseline=baseline,
+        sentence=sentence, unit=measure.unit,
     )  # fmt: skip
 
 
@@ -131,6 +128,15 @@ def _told(found: PairedDifference, against: float, margin: float, level: float) 
 def varies(differences: Sequence[float]) -> bool:
     """Say whether rows differ from one another: without that, nothing is known of what more of them would show."""
     return max(differences) - min(differences) > 1e-9  # less is rounding
+
+
+def _demand(metric: str, tuned: Sequence[float], baselines: Mapping[str, Sequence[float]], margin: float) -> None:
+    if not baselines:
+        raise ValueError("no baseline to compare with; keep zero_shot or few_shot in eval.contenders")
+    if not (math.isfinite(margin) and margin >= 0):
+        raise ValueError(f"margin must be 0 or more, not {margin}")
+    for name, scores in baselines.items():
+        _check(metric, tuned, name, scores)
 
 
 def _check(metric: str, tuned: Sequence[float], name: str, scores: Sequence[float]) -> None:
@@ -177,7 +183,9 @@ def _sentence(
     measure: Measure,
 ) -> str:
     units = f"{found.rows:,} {measure.unit}" + "s" * (found.rows != 1)
-    interval = f"{100 * confidence:g} % interval {_signed(found.low)} to {_signed(found.high)}"
+    interval = "no interval"
+    if math.isfinite(found.high - found.low):
+        interval = f"{100 * confidence:g} % interval {_signed(found.low)} to {_signed(found.high)}"
     gap = f"a {'gain' if measure.lower else 'difference'} of {_signed(found.value)}"
     if status == "better":
         return f"Tuning helped: {means}, {gap} ({interval}, {units})."

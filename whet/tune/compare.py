@@ -8,6 +8,7 @@ import numpy as np
 
 from whet.config.tree import Eval
 from whet.errors import UsageError
+from whet.evals.bounds import bound, numbers
 from whet.evals.evaluate import Answer
 from whet.evals.stats import (
     label_scores,
@@ -43,8 +44,13 @@ def choices(settings: Eval, labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(labels) if settings.choose else ()
 
 
-def metrics(answers: Sequence[Answer], labels: Sequence[str], settings: Eval, seed: int) -> dict[str, dict[str, float]]:
-    """Return every metric of one contender with its interval. log_loss: nats a token, lower is better."""
+def metrics(
+    answers: Sequence[Answer], labels: Sequence[str], settings: Eval, seed: int
+) -> dict[str, dict[str, float | None]]:
+    """Return every metric of one contender with its interval. log_loss: nats a token, lower is better.
+
+    An end of an interval is None where nothing bounds it.
+    """
     columns = {name: [a.scores[name].value for a in answers] for name in answers[0].scores}
     losses = [a.reply.log_loss for a in answers]
     if all(loss is not None for loss in losses):
@@ -54,9 +60,9 @@ def metrics(answers: Sequence[Answer], labels: Sequence[str], settings: Eval, se
         "confidence": settings.confidence,
         "seed": seed,
     }
-    made = {name: asdict(mean_interval(column, **options)) for name, column in columns.items()}
+    made = {name: numbers(mean_interval(column, **options)) for name, column in columns.items()}
     if labels and "label" in columns:
-        made["macro_f1"] = asdict(macro_f1_interval(*predictions(answers, labels), **options))
+        made["macro_f1"] = numbers(macro_f1_interval(*predictions(answers, labels), **options))
     return made
 
 
@@ -131,8 +137,8 @@ def comparisons(
                 "metric": metric,
                 "against": other,
                 "difference": difference.value,
-                "low": difference.low,
-                "high": difference.high,
+                "low": bound(difference.low),
+                "high": bound(difference.high),
                 "p_value": difference.p_value,
                 "rows": difference.rows,
             }

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from whet.config.tree import Config
+from whet.evals.bounds import numbers
 from whet.evals.stats import mean_interval
 from whet.evals.verdict import Measure, judge
 from whet.types import Text, Tokens
@@ -47,7 +48,7 @@ def judged(losses: Mapping[str, Sequence[float]], config: Config) -> dict[str, A
     options: Any = {"resamples": config.eval.resamples, "confidence": config.eval.confidence, "seed": config.seed}
     return {
         "contenders": {
-            name: {"metrics": {LOG_LOSS.name: asdict(mean_interval(values, **options))}, "remarks": []}
+            name: {"metrics": {LOG_LOSS.name: numbers(mean_interval(values, **options))}, "remarks": []}
             for name, values in losses.items()
         },
         "decides": LOG_LOSS.name,
