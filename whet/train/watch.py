@@ -35,6 +35,14 @@ class Divergence:
             )
 
 
+def _around(losses: list[float], share: float) -> tuple[float, float]:
+    """Return the mean training loss up to that share of the steps, and at the end: each of a tenth of them."""
+    width = max(1, len(losses) // 10)
+    at = max(1, round(len(losses) * share))
+    before, now = losses[max(0, at - width) : at], losses[-width:]
+    return sum(before) / len(before), sum(now) / len(now)
+
+
 def verdict_on_curve(validations: list[tuple[int, float]], train_losses: list[float], stopped_early: bool) -> str:
     """Return one sentence on the curves: overfitting, still learning, or levelled off.
 
@@ -50,10 +58,14 @@ def verdict_on_curve(validations: list[tuple[int, float]], train_losses: list[fl
         what = "the model learned nothing that carries over"
         return f"{end}Validation loss never fell below its start ({first:.3f}): {what}."
     if last > best * 1.01 and len(train_losses) >= 2:
-        return (
-            f"{end}Overfitting after step {best_step}: validation loss rose from {best:.3f} to {last:.3f} while "
-            f"training loss kept falling (now {train_losses[-1]:.3f}); the weights of step {best_step} are used."
-        )
+        rose = f"validation loss rose from {best:.3f} to {last:.3f}"
+        used = f"the weights of step {best_step} are used"
+        before, now = _around(train_losses, best_step / last_step)
+        if now < before:
+            what = f"{rose} while training loss kept falling (now {now:.3f})"
+            return f"{end}Overfitting after step {best_step}: {what}; {used}."
+        what = f"{rose}, and training loss did not fall either ({before:.3f} to {now:.3f})"
+        return f"{end}Unstable after step {best_step}: {what}; {used}. A lower optim.lr may help."
     if best_step == last_step and len(validations) > 2 and validations[-2][1] - last > 0.01 * last:
         return f"{end}Validation loss was still falling at the end ({first:.3f} to {last:.3f}): more passes may help."
     return f"{end}Validation loss levelled off at {best:.3f} (it began at {first:.3f})."
