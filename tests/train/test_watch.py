@@ -2,7 +2,19 @@
 
 import pytest
 
-from whet.train.watch import verdict_on_curve
+from whet.errors import TrainingError
+from whet.train.watch import Divergence, verdict_on_curve
+
+
+def test_divergence_is_measured_from_the_first_loss_whoever_goes_on():
+    seen = []
+    before = Divergence(0.1, seen)
+    for step, loss in enumerate([2.0] + [5.0] * 6):
+        before.see(step, loss)
+    assert seen == [2.0, 2.0] + [5.0] * 6
+    after = Divergence(0.1, list(seen))
+    with pytest.raises(TrainingError, match=r"diverged \(loss 4\.62, it began at 2\.00\)"):  # (2 + 7 * 5) / 8
+        after.see(7, 5.0)
 
 
 def test_training_loss_is_said_to_fall_only_where_it_did():

@@ -99,6 +99,7 @@ class Journey:
     tokens: int = 0
     trained: int = 0
     flop: float = 0.0
+    seen: list[float] = field(default_factory=list)  # the first loss and the last ones, to tell divergence by
 
 
 def train(
@@ -155,7 +156,7 @@ class Course:
         show.skip(journey.step)
         if journey.worse >= self.config.eval.patience:
             return
-        divergence = Divergence(plan.lr)
+        divergence = Divergence(plan.lr, journey.seen)
         for record in _timed(self.records(), journey):
             self.run.log("metrics", **asdict(record))
             divergence.see(record.step, record.loss)

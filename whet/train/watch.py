@@ -1,9 +1,10 @@
 """What the losses say, in words: divergence while it happens, overfitting when it has."""
 
-from collections import deque
 from dataclasses import dataclass, field
 
 from whet.errors import TrainingError
+
+WINDOW = 8  # losses whose mean is looked at
 
 
 @dataclass(slots=True)
@@ -11,12 +12,12 @@ class Divergence:
     """Raises when the training loss has left for good.
 
     A run has diverged when the mean of its last eight losses is both 2 nats and 1.5 times above the loss it began
-    with: no healthy run gets there, because a model can always fall back on what it knew.
+    with: no healthy run gets there, because a model can always fall back on what it knew. `seen`, the first loss and
+    then the last eight, is kept up to date for whoever goes on from here.
     """
 
     lr: float
-    first: float | None = None
-    last: deque[float] = field(default_factory=lambda: deque(maxlen=8))
+    seen: list[float] = field(default_factory=list)
 
     def see(self, step: int, loss: float) -> None:
         """Take in one step's loss.
@@ -24,13 +25,13 @@ class Divergence:
         Raises:
             TrainingError: the run has diverged; the message recommends a learning rate.
         """
-        if self.first is None:
-            self.first = loss
-        self.last.append(loss)
-        mean = sum(self.last) / len(self.last)
-        if len(self.last) == self.last.maxlen and mean > self.first + 2.0 and mean > 1.5 * self.first:
+        first, *last = [*(self.seen or [loss]), loss]
+        last = last[-WINDOW:]
+        self.seen[:] = [first, *last]
+        mean = sum(last) / len(last)
+        if len(last) == WINDOW and mean > first + 2.0 and mean > 1.5 * first:
             raise TrainingError(
-                f"step {step}: training has diverged (loss {mean:.2f}, it began at {self.first:.2f}); the last good "
+                f"step {step}: training has diverged (loss {mean:.2f}, it began at {first:.2f}); the last good "
                 f"checkpoint is kept. Try optim.lr={self.lr / 10:.1g}"
             )
 
