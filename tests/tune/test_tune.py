@@ -274,6 +274,20 @@ def test_a_label_that_training_does_not_know_is_a_note_and_not_the_end(tiny, tmp
     assert json.loads(done.stdout)["metrics"]["macro_f1"]["value"] < 1
 
 
+def test_evaluate_asks_a_base_model_for_labels_as_tune_does(tiny, tmp_path):
+    names = ["up", "down"]
+    for name, count in (("rows", 60), ("test", 12)):
+        lines = [f"{name} {n} {names[n % 2] * 2} {n * 7919 % 97},{names[n % 2]}" for n in range(count)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    quick = ["model.dtype=float32", "eval.resamples=400", "eval.max_tokens=8"]
+    test, run = tmp_path / "test.csv", tmp_path / "run"
+    given = ["--test", test, "--base", tiny, "--out", run, "--json", *quick, "optim.steps=2"]
+    tuned = json.loads(whet("tune", tmp_path / "rows.csv", *given, "eval.contenders=zero_shot").stdout)
+    found = json.loads(whet("evaluate", tiny, test, "--json", *quick).stdout)
+    expected = tuned["contenders"]["zero_shot"]["log_loss"]["value"]
+    assert found["metrics"]["log_loss"]["value"] == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["questions", "text"])
 def test_choosing_where_there_are_no_labels_is_told_before_training(tiny, rows, tmp_path, kind):
     out, text = tmp_path / "run", tmp_path / "text.txt"
