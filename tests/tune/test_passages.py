@@ -2,7 +2,7 @@
 
 import pytest
 
-from whet.tune.passages import by_passage, together
+from whet.tune.passages import by_passage, together, unit
 from whet.types import Text, Tokens
 
 
@@ -15,6 +15,8 @@ def test_pieces_of_a_passage_and_passages_of_a_group_have_one_loss_by_token():
     groups = {"a:1": (), "a:2": ("user=jo",), "a:3": ("user=al", "doc=x"), "a:4": ("doc=x", "user=jo")}
     leaders = together(rows, [Text("t", source, groups=found) for source, found in groups.items()])
     assert leaders == [0, 0, 2, 2, 2, 5, 6]
+    assert unit(rows, leaders) == "group"
+    assert unit(rows, together(rows, [])) == "passage"
     losses = by_passage([1.0, 5.0, 1.0, 2.0, 4.0, 7.0, 8.0], rows, leaders)
     assert losses == pytest.approx([8 / 4, 10 / 5, 7, 8])  # nats over tokens
 

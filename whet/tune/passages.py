@@ -10,8 +10,6 @@ from whet.evals.stats import mean_interval
 from whet.evals.verdict import Measure, judge
 from whet.types import Text, Tokens
 
-LOG_LOSS = Measure("log_loss", lower=True, unit="passage")
-
 
 def together(rows: Sequence[Tokens], passages: Iterable[Text]) -> list[int]:
     """Return, per row, the first row of all that are one passage, or passages of one group (a user, a document).
@@ -34,6 +32,12 @@ def together(rows: Sequence[Tokens], passages: Iterable[Text]) -> list[int]:
     return [find(at) for at in range(len(rows))]
 
 
+def unit(rows: Sequence[Tokens], leaders: Sequence[int]) -> str:
+    """Return what has one loss each: a passage, or a group of them."""
+    passages = {row.source or at for at, row in enumerate(rows)}
+    return "passage" if len(set(leaders)) == len(passages) else "group"
+
+
 def by_passage(losses: Sequence[float], rows: Sequence[Tokens], leaders: Sequence[int]) -> list[float]:
     """Return the log-loss of each passage or group, in nats a token of all its rows, in the order of the first."""
     sums, counts = dict[int, float](), dict[int, int]()
@@ -43,14 +47,15 @@ def by_passage(losses: Sequence[float], rows: Sequence[Tokens], leaders: Sequenc
     return [sums[leader] / counts[leader] for leader in sums]
 
 
-def judged(losses: Mapping[str, Sequence[float]], config: Config) -> dict[str, Any]:
-    """Return what the report says of the contenders' losses by passage."""
+def judged(losses: Mapping[str, Sequence[float]], unit: str, config: Config) -> dict[str, Any]:
+    """Return what the report says of the contenders' losses, one for each passage or group."""
+    measure = Measure("log_loss", lower=True, unit=unit)
     options: Any = {"resamples": config.eval.resamples, "confidence": config.eval.confidence, "seed": config.seed}
     return {
         "contenders": {
-            name: {"metrics": {LOG_LOSS.name: numbers(mean_interval(values, **options))}, "remarks": []}
+            name: {"metrics": {measure.name: numbers(mean_interval(values, **options))}, "remarks": []}
             for name, values in losses.items()
         },
-        "decides": LOG_LOSS.name,
-        "verdict": asdict(judge(LOG_LOSS, losses["tuned"], {"zero_shot": losses["zero_shot"]}, **options)),
+        "decides": measure.name,
+        "verdict": asdict(judge(measure, losses["tuned"], {"zero_shot": losses["zero_shot"]}, **options)),
     }

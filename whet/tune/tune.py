@@ -28,7 +28,7 @@ from whet.tune import compare
 from whet.tune.card import card
 from whet.tune.contenders import Contender, Questions, questions, untuned
 from whet.tune.page import page
-from whet.tune.passages import by_passage, judged, together
+from whet.tune.passages import by_passage, judged, together, unit
 from whet.types import Message, Progress, Prompt, Reply, Sampling, Scorer, Text
 
 
@@ -195,7 +195,8 @@ def _tune_text(
     report = _report(config, run, prepared, trained, begun, start)
     report["data"]["questions"] = len(set(leaders))
     _count_look(report, run, prepared, show)
-    report |= judged({name: by_passage(found, rows, leaders) for name, found in losses.items()}, config)
+    by_name = {name: by_passage(found, rows, leaders) for name, found in losses.items()}
+    report |= judged(by_name, unit(rows, leaders), config)
     _write(run, report)
     return report
 
