@@ -76,7 +76,10 @@ def resume(
     as_json: AsJson = False,
     allow_drift: Annotated[
         bool,
-        typer.Option("--allow-drift", help="Go on although data, model or settings changed; it is recorded."),
+        typer.Option(
+            "--allow-drift",
+            help="Go on although data or settings changed, and record it; but not once a model has learned from them.",
+        ),
     ] = False,
 ) -> None:
     """Continue an interrupted run, to the bit."""

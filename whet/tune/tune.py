@@ -188,7 +188,7 @@ def _tune_text(
     engine = open_model(str(run.path), config.model, show.say).engine
     base = engine if config.adapter.kind == "lora" else _base_engine(config, prepared, engine)
     leaders = together(rows, [row for row in held_out if isinstance(row, Text)])
-    show.say(f"measuring the log-loss of {len(set(leaders)):,} held-out passages")
+    show.say(f"measuring the log-loss of {len(set(leaders)):,} held-out {unit(rows, leaders)}s")
     with switched_off(base.model):
         before = row_losses(Policy(base.model), rows)
     losses = {"zero_shot": before, "tuned": row_losses(Policy(engine.model), rows)}
