@@ -27,7 +27,6 @@ from whet.runs.store import find
 from whet.train.prepare import instruction_for
 from whet.train.stop import on_signals
 from whet.tune import compare
-from whet.tune.contenders import base_prompts
 from whet.types import Chat, Message, Prompt, Sampling
 
 
@@ -150,6 +149,8 @@ def _heard(overrides: Sequence[str]) -> Config:
 
 def evaluate(model: str, data: Path, overrides: Sequence[str], as_json: bool) -> None:
     """Score a model on a file of questions and answers; a base model is asked as `tune` asks it."""
+    from whet.tune.contenders import base_prompts  # loads bm25s, which nobody else here needs
+
     config = _heard(overrides)
     dataset = read(data, config.data)
     with Shown() as show:
