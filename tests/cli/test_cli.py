@@ -132,6 +132,13 @@ def test_data_show_marks_what_trains(tiny, tmp_path):
         (["export", "nothing", "--merged", "x"], 1, "no run here"),
         (["chat", "nothing"], 1, "model.name"),
         (["evaluate", "nothing", "rows.jsonl"], 1, "model.name"),
+        (
+            ["evaluate", "x", "rows.jsonl", "seed=1", "data.limit=3"],
+            2,
+            "data.limit: has no say in evaluate; eval.limit",
+        ),
+        (["evaluate", "x", "rows.jsonl", "model.name=y"], 2, "model.name: has no say"),
+        (["evaluate", "x", "rows.jsonl", "eval.contenders=tuned"], 2, "eval.contenders: has no say"),
         (["generate", "nothing", "--input", "missing.jsonl", "--output", "x"], 1, "missing.jsonl"),
         (["data", "check", "missing.jsonl"], 1, "missing.jsonl"),
         (["data", "check", "broken.jsonl"], 1, "broken.jsonl:3"),

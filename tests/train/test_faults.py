@@ -154,6 +154,8 @@ def test_ten_steps_are_five_and_a_stop_and_five(tiny, tmp_path, reference):
         go(run, chosen, AfterFive())
     go(run, chosen)
     assert outcome(run) == expected
+    losses = expected[1]  # divergence is told by the loss that the run began with, not the one it went on with
+    assert checkpoint.newest(run.path, print).state["seen"] == [losses[0], *losses[-8:]]
 
 
 def test_sigterm_saves_and_leaves_with_75(tiny, tmp_path, reference):
@@ -318,7 +320,9 @@ def test_a_run_does_not_go_on_with_something_else(tiny, tmp_path, rows, monkeypa
     with pytest.raises(DriftError, match=name):
         go(run, chosen)
     go(run, chosen, allow_drift=True)
-    assert any(event["event"] == "drift allowed" for event in run.read("events"))
+    (event,) = (event for event in run.read("events") if event["event"] == "drift allowed")
+    assert event["what"].startswith("changed before training ended: ")
+    assert f"{name}: was " in event["what"]
 
 
 def test_two_processes_cannot_work_on_one_run_and_a_dead_one_holds_nothing(tmp_path):

@@ -123,6 +123,13 @@ def test_the_page_says_what_the_test_set_could_have_shown(report):
     assert "About 240 questions would settle it." in page(report)
 
 
+def test_without_any_spread_the_page_claims_no_smallest_difference(report):
+    report["verdict"]["minimum_effect"] = None
+    text = page(without_figures(report))
+    assert "four times in five" not in text
+    assert "how small a difference in rouge_l would show is not known" in text
+
+
 def test_hostile_text_is_shown_as_text(report):
     text = page(poisoned(report))
     reader = Reader(text)
@@ -210,12 +217,13 @@ def test_a_run_without_validation_is_drawn(report):
 
 def test_raw_text_without_comparisons_shows_the_verdicts_own_numbers(report):
     del report["comparisons"], report["examples"], report["labels"]
-    report["decides"], report["verdict"]["metric"] = "log_loss", "negative log_loss"
-    report["verdict"]["baseline"] = "zero_shot"
+    report["decides"] = report["verdict"]["metric"] = "log_loss"
+    report["verdict"] |= {"baseline": "zero_shot", "unit": "passage", "rows_needed": 240}
     only = {"metrics": {"log_loss": around(2.5)}}
     report["contenders"] = {"zero_shot": only, "tuned": only}
     text = Reader(page(report)).all()
-    for shown in ("negative log_loss", "+0.118 to +0.205", "No answers to show side by side."):
+    said = ("With 61 test passages", "About 240 passages would settle it.", "passages judged on")
+    for shown in ("log_loss", "+0.118 to +0.205", "No answers to show side by side.", *said):
         assert shown in text
 
 

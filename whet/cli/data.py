@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.progress import Shown, out
+from whet.cli.progress import Shown, out, out_json
 
 app = typer.Typer(no_args_is_help=True, help="Check and look at data.", pretty_exceptions_enable=False)
 
@@ -59,12 +59,12 @@ def check(
     except DataError as error:
         if as_json:
             found = [{"path": p.path, "line": p.line, "what": p.what} for p in error.problems]
-            out(json.dumps({"paths": [path for named in files.values() for path in named], "problems": found}))
+            out_json({"paths": [path for named in files.values() for path in named], "problems": found})
         if target:
             target.write(refused(error.problems))
         raise
     if as_json:
-        out(json.dumps({**report.as_dict(), "problems": []}))
+        out_json({**report.as_dict(), "problems": []})
     else:
         for sentence in report.sentences():
             out(sentence)

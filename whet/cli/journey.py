@@ -1,6 +1,5 @@
 """Starting and resuming runs from the command line."""
 
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from whet.cli.plan import config_of
-from whet.cli.progress import Shown, out
+from whet.cli.progress import Shown, measured, out, out_json
 from whet.config.load import dump, load_saved
 from whet.config.tree import Config
 from whet.errors import Interrupted, RunError, UsageError, WhetError
@@ -91,13 +90,13 @@ def _tell(result: dict[str, Any], run: Run, as_json: bool) -> None:
         show.say(f"report: {run.path}/report.html")
     show.say(f"talk to it: whet chat {run.path}")
     if as_json:
-        out(json.dumps(result))
+        out_json(result)
 
 
 def _table(result: dict[str, Any]) -> None:
     show = Shown()
     for name, metrics in result["contenders"].items():
-        cells = [f"{metric} {v['value']:.3f} ({v['low']:.3f} to {v['high']:.3f})" for metric, v in metrics.items()]
+        cells = [f"{metric} {measured(figures, 3)}" for metric, figures in metrics.items()]
         show.say(f"{name:>10}  {'   '.join(cells)}")
 
 

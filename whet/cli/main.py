@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from whet.cli.data import app as data_app
-from whet.cli.progress import Shown, out
+from whet.cli.progress import Shown, out, out_json
 
 app = typer.Typer(
     name="whet",
@@ -76,7 +76,10 @@ def resume(
     as_json: AsJson = False,
     allow_drift: Annotated[
         bool,
-        typer.Option("--allow-drift", help="Go on although data, model or settings changed; it is recorded."),
+        typer.Option(
+            "--allow-drift",
+            help="Go on although data or settings changed, and record it; but not once a model has learned from them.",
+        ),
     ] = False,
 ) -> None:
     """Continue an interrupted run, to the bit."""
@@ -172,7 +175,7 @@ def runs(
         for run in found
     ]
     if as_json:
-        out(json.dumps(rows))
+        out_json(rows)
         return
     for row in rows:
         out(f"{row['run']}  {row['kind']}  {row['status']}  {row.get('verdict', '')}".rstrip())

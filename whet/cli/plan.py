@@ -1,10 +1,9 @@
 """What can be said before torch is loaded, which takes seconds: settings, files, runs."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from whet.cli.progress import out
+from whet.cli.progress import measured, out, out_json
 from whet.config.load import dump, load
 from whet.config.tree import Config
 from whet.data.scan import printable, refusal
@@ -56,7 +55,7 @@ def show(name: str, as_json: bool) -> None:
     if report.exists():
         told["report"] = run.read_json("report.json")
     if as_json:
-        out(json.dumps(told))
+        out_json(told)
         return
     out(f"{run.path}: {told['status']}")
     if "report" in told:
@@ -65,7 +64,7 @@ def show(name: str, as_json: bool) -> None:
             out(found["verdict"]["sentence"])
         for who, figures in found["contenders"].items():
             for metric, value in figures["metrics"].items():
-                out(f"  {who:>10} {metric:>9} {value['value']:.4f} ({value['low']:.4f} to {value['high']:.4f})")
+                out(f"  {who:>10} {metric:>9} {measured(value, 4)}")
         out(found["training"]["curve"])
     for event in told["events"]:
         out(f"  {event.get('event')}: {event.get('what', '')}")

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from whet.cli.progress import Shown, out
+from whet.cli.progress import Shown, measured, out, out_json
 from whet.config.load import load
+from whet.config.tree import Config
 from whet.data.preflight import with_instruction
 from whet.data.prompts import read_prompts
 from whet.data.read import read
@@ -23,6 +24,7 @@ from whet.models.source import Base, resolve, usable
 from whet.runs.looks import look
 from whet.runs.run import Run, replace_whole
 from whet.runs.store import find
+from whet.train.prepare import instruction_for
 from whet.train.stop import on_signals
 from whet.tune import compare
 from whet.tune.card import card
@@ -121,20 +123,54 @@ def _instructed(prompt: Prompt, instruction: str) -> Prompt:
     return replace(prompt, messages=(Message("system", instruction), *prompt.messages))
 
 
-def evaluate(model: str, data: Path, overrides: Sequence[str], as_json: bool) -> None:
-    """Score a model on a file of questions and answers."""
+HEARD = {
+    "model": {"dtype", "device", "quantize"},
+    "data": {"shape", "columns", "instruction", "reasoning", "coerce", "group", "time"},
+    "eval": {"limit", "scorers", "choose", "max_tokens", "resamples", "confidence"},
+}
+"""The settings that have a say in `whet evaluate`."""
+INSTEAD = {"model.name": "the model is what is named first", "data.limit": "eval.limit is how many questions are asked"}
+
+
+def _heard(overrides: Sequence[str]) -> Config:
+    """Return the settings of an evaluation.
+
+    Raises:
+        UsageError: settings that have no say in one. ConfigError: as `load`.
+    """
     config = load(None, overrides)
+    given = config.model_dump(exclude_unset=True)
+    keys = [(name, leaf) for name, section in given.items() for leaf in (section if isinstance(section, dict) else ())]
+    deaf = [f"{name}.{leaf}" for name, leaf in keys if leaf not in HEARD.get(name, ())]
+    if deaf:
+        lines = [f"{key}: has no say in evaluate; {INSTEAD.get(key, 'leave it out')}" for key in deaf]
+        raise UsageError("\n".join(lines))
+    return config
+
+
+def evaluate(model: str, data: Path, overrides: Sequence[str], as_json: bool) -> None:
+    """Score a model on a file of questions and answers; a base model is asked as `tune` asks it."""
+    from whet.tune.contenders import base_prompts  # loads bm25s, which nobody else here needs
+
+    config = _heard(overrides)
     dataset = read(data, config.data)
     with Shown() as show:
         opened = open_model(_model(model), config.model, show.say)
-        instruction = opened.instruction if config.data.instruction is None else config.data.instruction
+        known = [str(label) for label in opened.about.get("labels", [])] or list(dataset.labels)
+        instruction = config.data.instruction
+        if opened.about:
+            instruction = opened.instruction if instruction is None else instruction
+        else:
+            instruction = instruction_for(instruction, dataset)
         examples = [with_instruction(row, instruction) for row in dataset.examples if isinstance(row, Chat)]
         asked = draw_prompts(prompts(examples), config.eval.limit)
         if not asked:
             raise DataError([Problem(str(data), 0, "no question with an answer; raw text cannot be scored this way")])
+        asked = asked if opened.about else base_prompts(known, asked)
         targets = [target for prompt in asked for target in prompt.targets]
-        known = [str(label) for label in opened.about.get("labels", [])] or list(dataset.labels)
         scorers = compare.scorers_for(config.eval, targets, known)
+        for note in compare.unseen(asked, known) if known else ():
+            show.say(note)
         longest = max(len(opened.engine.renderer.encode(target)) for target in targets)
         max_tokens = config.eval.max_tokens or 8 * math.ceil((longest + 1) / 8)
         show.begin("asking", len(asked))
@@ -145,9 +181,9 @@ def evaluate(model: str, data: Path, overrides: Sequence[str], as_json: bool) ->
     found = compare.metrics(answers, known, config.eval, config.seed)
     for name, value in found.items():
         if not as_json:
-            out(f"{name} {value['value']:.4f} ({value['low']:.4f} to {value['high']:.4f}), {len(answers)} questions")
+            out(f"{name} {measured(value, 4)}, {len(answers)} questions")
     if as_json:
-        out(json.dumps({"model": model, "data": str(data), "rows": len(answers), "metrics": found}))
+        out_json({"model": model, "data": str(data), "rows": len(answers), "metrics": found})
 
 
 def export(name: str, target: Path) -> None:
@@ -196,7 +232,7 @@ def models(as_json: bool) -> None:
             }
         )
     if as_json:
-        out(json.dumps(rows))
+        out_json(rows)
         return
     for row in rows:
         shown = f"{row['bytes'] / 2**20:,.0f} MiB" if row["bytes"] else "-"

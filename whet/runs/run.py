@@ -50,7 +50,7 @@ class Run:
             return
         for line in file.read_text(encoding="utf-8", errors="replace").split("\n"):
             try:
-                yield json.loads(line)
+                yield json.loads(line, parse_constant=lambda _: None)
             except ValueError:
                 continue
 
@@ -61,17 +61,21 @@ class Run:
         replace_whole(self.path / f"{name}.jsonl", text)
 
     def write_json(self, name: str, value: Any) -> None:
-        """Write a JSON file whole: readers see the old one or the new, never half of one."""
-        replace_whole(self.path / name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        """Write a JSON file whole: readers see the old one or the new, never half of one.
+
+        Raises:
+            ValueError: a number is not finite, which JSON cannot say.
+        """
+        replace_whole(self.path / name, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
     def read_json(self, name: str) -> Any:
-        """Return the content of a JSON file of the run.
+        """Return the content of a JSON file of the run; numbers that are not finite, of older runs, are None.
 
         Raises:
             RunError: it is not there or damaged.
         """
         try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
+            return json.loads((self.path / name).read_text(encoding="utf-8"), parse_constant=lambda _: None)
         except FileNotFoundError:
             raise RunError(f"{self.path}: no {name}; is this the folder of a whet run?") from None
         except (OSError, ValueError) as error:

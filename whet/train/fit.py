@@ -89,7 +89,11 @@ def fit(
 def validation_loss(
     policy: Policy, method: Method, batches: Iterable[Batch], between: Callable[[], None] = lambda: None
 ) -> float:
-    """Return the loss over all batches, in nats a trained token, and leave the model training."""
+    """Return the loss over all batches, in nats a trained token, and leave the model training.
+
+    Raises:
+        TrainingError: it is not finite.
+    """
     policy.model.eval()
     total = count = 0.0
     for batch in batches:
@@ -97,4 +101,6 @@ def validation_loss(
         total += float(method.loss(policy(batch), batch).total)
         count += batch.count
     policy.model.train()
+    if not math.isfinite(total):
+        raise TrainingError("the validation loss is not finite; lower optim.lr, or use model.dtype=float32")
     return total / count

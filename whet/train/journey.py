@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -36,6 +36,7 @@ class Journey:
     tokens: int = 0
     trained: int = 0
     flop: float = 0.0
+    seen: list[float] = field(default_factory=list)  # the first loss and the last ones, to tell divergence by
 
 
 def resume(run: Run, parameters: dict[str, Any], optimizer: torch.optim.Optimizer, say: Say) -> Journey:

@@ -59,7 +59,7 @@ class Trained:
     tokens: int
     trained_tokens: int
     seconds: float
-    loss: tuple[float, float]
+    loss: tuple[float, ...]  # of the first step and of the last
     validation: tuple[tuple[int, float], ...]
     curve: str
     peak_memory_bytes: int = 0  # runs that were trained before this was measured lack it, and the next
@@ -138,7 +138,7 @@ class Course:
         show.skip(journey.step)
         if journey.worse >= self.config.eval.patience:
             return
-        divergence = Divergence(plan.lr)
+        divergence = Divergence(plan.lr, journey.seen)
         for record in _timed(self.records(), journey):
             self.run.log("metrics", **asdict(record))
             divergence.see(record.step, record.loss)
@@ -304,7 +304,7 @@ def _finish(course: Course, prepared: Prepared, show: Progress) -> Trained:
         seconds=journey.seconds,
         peak_memory_bytes=peak_memory(device),
         matrix_rate_share=journey.flop / possible if possible else 0.0,
-        loss=(losses[0], losses[-1]) if losses else (math.nan, math.nan),
+        loss=(*losses[:1], *losses[-1:]),
         validation=tuple(validations),
         curve=curve,
     )

@@ -13,8 +13,6 @@ from whet.engines.local import Local
 from whet.engines.open import open_model
 from whet.errors import DataError, Problem
 from whet.evals.evaluate import Answer, ask, row_losses, score
-from whet.evals.stats import mean_interval
-from whet.evals.verdict import judge
 from whet.models.adapt import switched_off
 from whet.models.load import load
 from whet.models.policy import Policy
@@ -30,6 +28,7 @@ from whet.tune import compare
 from whet.tune.card import card
 from whet.tune.contenders import Contender, Questions, questions, untuned
 from whet.tune.page import page
+from whet.tune.passages import by_passage, judged, together, unit
 from whet.types import Message, Progress, Prompt, Reply, Sampling, Scorer, Text
 
 
@@ -48,6 +47,8 @@ def tune(config: Config, run: Run, show: Progress, stop: Stop, *, allow_drift: b
     if isinstance(prepared.splits.test[0], Text):
         return _tune_text(config, run, prepared, show, stop, begun, allow_drift)
     asked = questions(config, prepared, sampling.max_tokens)
+    for note in asked.notes:
+        show.say(note)
     targets = [target for prompt in asked.prompts for target in prompt.targets]
     scorers = compare.scorers_for(config.eval, targets, prepared.labels)  # a misspelt one is told before training
     trained = _train_once(config, run, prepared, show, stop, allow_drift)
@@ -76,13 +77,21 @@ def _demand_test(config: Config, prepared: Prepared) -> None:
 
 def _train_once(config: Config, run: Run, prepared: Prepared, show: Progress, stop: Stop, allow_drift: bool) -> Trained:
     """Return what training gave; a run that is resumed after its training does not train again."""
-    check_drift(config, run, prepared, allow_drift)
     if (run.path / "trained.json").exists() and (run.path / "model").is_dir():
         saved = run.read_json("trained.json")
+        check_drift(config, run, prepared, allow_drift, _learned_from(run))
+        saved.pop("fingerprint", None)
         return Trained(**{**saved, "loss": tuple(saved["loss"]), "validation": tuple(map(tuple, saved["validation"]))})
+    check_drift(config, run, prepared, allow_drift)
     trained = train(config, run, prepared, show, stop, allow_drift=allow_drift)
-    run.write_json("trained.json", asdict(trained))
+    run.write_json("trained.json", {**asdict(trained), "fingerprint": run.read_json("fingerprint.json")})
     return trained
+
+
+def _learned_from(run: Run) -> dict[str, str]:
+    """Return what training ended with."""
+    found: dict[str, str] = run.read_json("trained.json").get("fingerprint") or run.read_json("fingerprint.json")
+    return found  # runs that were trained before it was kept there have the other
 
 
 def _ask_everyone(
@@ -169,35 +178,25 @@ def _judge(
 def _tune_text(
     config: Config, run: Run, prepared: Prepared, show: Progress, stop: Stop, begun: float, allow_drift: bool
 ) -> dict[str, Any]:
-    """Raw text has no questions: base and tuned model are compared by the log-loss of the same held-out passages."""
+    """Carry out the job for raw text (see `whet.tune.passages`)."""
     held_out = draw(prepared.splits.test, config.eval.limit)
     rows = render_all(held_out, prepared.renderer, config.data, prepared.longest).rows
     trained = _train_once(config, run, prepared, show, stop, allow_drift)
     start = time.time()
     engine = open_model(str(run.path), config.model, show.say).engine
     base = engine if config.adapter.kind == "lora" else _base_engine(prepared, engine)
-    show.say(f"measuring the log-loss of {len(rows):,} held-out passages")
+    leaders = together(rows, [row for row in held_out if isinstance(row, Text)])
+    show.say(f"measuring the log-loss of {len(set(leaders)):,} held-out {unit(rows, leaders)}s")
     with switched_off(base.model):
         before = row_losses(Policy(base.model), rows)
     losses = {"zero_shot": before, "tuned": row_losses(Policy(engine.model), rows)}
     report = _report(config, run, prepared, trained, begun, start)
-    report["data"]["questions"] = len(rows)
+    report["data"]["questions"] = len(set(leaders))
     _count_look(report, run, prepared, show)
-    _judge_losses(report, losses, config)
+    by_name = {name: by_passage(found, rows, leaders) for name, found in losses.items()}
+    report |= judged(by_name, unit(rows, leaders), config)
     _write(run, report)
     return report
-
-
-def _judge_losses(report: dict[str, Any], losses: dict[str, list[float]], config: Config) -> None:
-    options: Any = {"resamples": config.eval.resamples, "confidence": config.eval.confidence, "seed": config.seed}
-    report["contenders"] = {
-        name: {"metrics": {"log_loss": asdict(mean_interval(values, **options))}, "remarks": []}
-        for name, values in losses.items()
-    }
-    tuned, base = ([-value for value in losses[name]] for name in ("tuned", "zero_shot"))
-    found = judge("negative log_loss", tuned, {"zero_shot": base}, **options)
-    report["decides"] = "log_loss"
-    report["verdict"] = asdict(found)
 
 
 def _report(
@@ -207,6 +206,7 @@ def _report(
     known = BUILT_IN.get(config.model.name)
     plan = make(config, len(prepared.train.rows), prepared.hidden)
     metrics, evals = list(run.read("metrics")), list(run.read("evals"))
+    drifted = [event["what"] for event in run.read("events") if event["event"] == "drift allowed" and "what" in event]
     return {
         "run": str(run.path),
         "created": run.read_json("run.json")["created"],
@@ -232,7 +232,7 @@ def _report(
             "trained_tokens": prepared.train.trained,
             "longest": prepared.longest,
             "lengths": [len(row.ids) for row in prepared.train.rows],
-            "notes": list(prepared.notes),
+            "notes": [*prepared.notes, *drifted],
             "instruction": prepared.instruction,
             "shape": prepared.shape,
         },
@@ -246,7 +246,7 @@ def _report(
         "adapter": config.adapter.model_dump(),
         "recipe": dump(config),
         "environment": run.read_json("run.json")["environment"],
-        "lineage": run.read_json("fingerprint.json"),
+        "lineage": _learned_from(run),
     }
 
 
