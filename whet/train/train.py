@@ -151,6 +151,8 @@ class Course:
         if self.held_out and (math.isinf(journey.best) or journey.due):
             self.validate()
             self.save()
+        elif not journey.step:  # what is left if the first steps go wrong
+            self.save()
         show.begin("training", plan.steps)
         show.skip(journey.step)
         if journey.worse >= self.config.eval.patience:
@@ -226,7 +228,8 @@ class Course:
             random_state(self.policy.device),
             state,
         )
-        save(self.run.path, checkpoint, keep=self.config.save.keep, protect=journey.best_step)
+        best = journey.best_step if self.held_out else None
+        save(self.run.path, checkpoint, keep=self.config.save.keep, protect=best)
         self.saved[:] = [time.monotonic()]
 
 
