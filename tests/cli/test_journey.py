@@ -7,6 +7,7 @@ from conftest import write_rows
 
 from whet.cli import journey
 from whet.cli.plan import show
+from whet.cli.talk import generate
 from whet.errors import ConfigError, DataError, ModelError, TrainingError
 from whet.runs.run import Run
 
@@ -63,3 +64,17 @@ def test_train_says_how_many_rows_were_dropped(tiny, tmp_path, capsys):
     said = " ".join(capsys.readouterr().err.split())
     assert "1 rows were dropped because they are longer than data.max_tokens" in said
     assert "no validation rows" in said
+
+
+def test_a_finished_model_is_asked_as_its_rows_were_read(tiny, tmp_path):
+    write_rows(tmp_path / "rows.jsonl")
+    table = "".join(f"t{n},what {n},say {n}\n" for n in range(20))
+    (tmp_path / "table.csv").write_text("topic,input,output\n" + table)
+    run = begin(tmp_path, tiny, "optim.steps=1", rows="table.csv")
+    (tmp_path / "p.csv").write_text("topic,input\ncars,red\n")
+    generate(str(run.path), tmp_path / "p.csv", tmp_path / "said.jsonl", 0.0, 4)
+    said = json.loads((tmp_path / "said.jsonl").read_text())["messages"]
+    assert said[:2] == [
+        {"role": "system", "content": "Given the topic and the input, write the output."},
+        {"role": "user", "content": "topic: cars\ninput:\nred"},
+    ]

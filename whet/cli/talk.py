@@ -10,11 +10,12 @@ from typing import Any
 
 from whet.cli.progress import Shown, out
 from whet.config.load import load
+from whet.data.form import Form
 from whet.data.preflight import with_instruction
 from whet.data.prompts import read_prompts
 from whet.data.read import read
 from whet.data.split import content_hash, draw_prompts, prompts
-from whet.engines.open import Opened, open_model
+from whet.engines.open import Opened, about_of, open_model
 from whet.errors import DataError, Interrupted, ModelError, Problem, RunError, UsageError
 from whet.evals.evaluate import ask, score
 from whet.models.export import check_base, export_merged
@@ -69,11 +70,14 @@ def _model(name: str) -> str:
 
 def generate(model: str, source: Path, target: Path, temperature: float, max_tokens: int) -> None:
     """Answer every prompt of a file. Replies are kept as they come: the same command goes on where it was stopped."""
-    asked = read_prompts(source)
+    about, notes = about_of(_model(model)), list[str]()
+    asked = read_prompts(source, Form.of(about.get("rows")), notes, instruct=not about)
     if target.exists() and target.resolve() == source.resolve():
         raise UsageError(f"--output {target}: is the input file; choose another")
     part = target.with_name(f"{target.name}.part")
     with on_signals() as stop, Shown() as show:
+        for note in notes:
+            show.say(note)
         opened = open_model(_model(model), say=show.say)
         asked = [replace(prompt, targets=()) for prompt in asked]
         if opened.instruction:

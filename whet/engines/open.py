@@ -75,6 +75,12 @@ def _quantize(name: str, about: dict[str, Any], settings: Model) -> Quantize | N
     return trained
 
 
+def about_of(name: str) -> dict[str, Any]:
+    """Return what the model of a run, or a model folder, says about how it was trained; nothing for a base model."""
+    folder = Path(name)
+    return _about(folder / "model" if (folder / "run.json").is_file() else folder)
+
+
 def _about(folder: Path) -> dict[str, Any]:
     file = folder / ABOUT
     if not file.is_file():

@@ -34,6 +34,7 @@ from whet.models.quantized import packed
 from whet.models.work import matrix_rate, peak_memory
 from whet.runs.run import Run
 from whet.train import optim
+from whet.train.about import about_model
 from whet.train.drift import check_drift
 from whet.train.fit import Pace, Record, fit, validation_loss
 from whet.train.plan import Plan, make
@@ -124,8 +125,9 @@ def train(
     held_out = sft.batches(prepared.validation.rows) if prepared.validation else []
     course = Course(config, run, plan, policy, parameters, optimizer, journey, sft, held_out, stop)
     _announce(run, show, policy, plan, held, prepared)
+    about = about_model(config, prepared)  # while the data are still those that were read
     course.go(show)
-    return _finish(course, prepared, show)
+    return _finish(course, prepared, about, show)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +316,7 @@ def _announce(run: Run, show: Progress, policy: Policy, plan: Plan, held: Room, 
     run.log("events", event="plan", what=said, plan=plan.as_dict(), packs=policy.packs, room=asdict(held))
 
 
-def _finish(course: Course, prepared: Prepared, show: Progress) -> Trained:
+def _finish(course: Course, prepared: Prepared, about: dict[str, Any], show: Progress) -> Trained:
     """Put the best weights back, write the finished model and say what came of it."""
     run, journey = course.run, course.journey
     best = journey.best_step if prepared.validation else journey.step
@@ -324,17 +326,7 @@ def _finish(course: Course, prepared: Prepared, show: Progress) -> Trained:
     validations = [(entry["step"], entry["loss"]) for entry in run.read("evals")]
     curve = verdict_on_curve(validations, losses, journey.step < course.plan.steps)
     show.say(curve)
-    about = {
-        "base_weights": prepared.base_weights,
-        "kind": course.config.adapter.kind,
-        "quantize": course.config.model.quantize,
-        "template": prepared.renderer.digest,
-        "instruction": prepared.instruction,
-        "longest": prepared.longest,
-        "labels": list(prepared.labels),
-        "step": best,
-    }
-    write_model(course.policy.model.eval(), run.path / "model", prepared.base, about)
+    write_model(course.policy.model.eval(), run.path / "model", prepared.base, {**about, "step": best})
     device = course.policy.device
     possible = matrix_rate(_dtype(course.config, run, device), device) * journey.seconds
     return Trained(
