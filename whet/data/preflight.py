@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from whet.config.tree import Data
 from whet.data.render import Renderer
 from whet.errors import DataError, ModelError, Problem
-from whet.types import Chat, Example, Text, Tokens
+from whet.types import Chat, Example, Prompt, Text, Tokens
 
 LONGEST = 4096
 LONGEST_REPLY = 256
+CLASSIFY = "Classify the message. Answer with its label only."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,26 @@ class Rendered:
 def longest_row(data: Data, context: int) -> int:
     """Return the longest row allowed, in tokens, for a model with this context."""
     return min(data.max_tokens or min(context, LONGEST), context)
+
+
+def instruction_for(asked: str | None, labelled: bool) -> str | None:
+    """Return the system message that says what the task is, where rows do not say it themselves.
+
+    `asked` is `data.instruction`; `labelled` says whether answers are some of a fixed set of labels.
+    """
+    if asked is not None:
+        return asked
+    return CLASSIFY if labelled else None
+
+
+def not_lessons(path: str, shape: str, first: Example) -> Problem | None:
+    """Return why rows like the first of a file cannot be learned as answers, and the way out."""
+    if isinstance(first, Chat | Text):
+        return None
+    if isinstance(first, Prompt):
+        return Problem(path, 0, f"its rows ({shape}) are prompts without an answer to learn; add one to each row")
+    way = f"whet data convert {path} --to messages --out FILE.jsonl"
+    return Problem(path, 0, f"its rows ({shape}) judge replies; to learn the preferred ones alone: {way}")
 
 
 def with_instruction(example: Example, instruction: str | None) -> Example:
