@@ -125,9 +125,9 @@ def test_data_show_prints_the_instruction_and_no_control_character_from_a_pipe_t
 
 def test_data_show_refuses_rows_that_are_no_lessons_with_the_way_out(tmp_path):
     (tmp_path / "rows.jsonl").write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
-    done = whet("data", "show", "rows.jsonl", cwd=tmp_path)
+    done = whet("data", "show", tmp_path / "rows.jsonl")
     assert done.returncode == 1
-    assert "whet data convert rows.jsonl --to messages" in done.stderr
+    assert f"whet data convert {tmp_path}/rows.jsonl --to messages" in done.stderr
 
 
 @pytest.mark.parametrize(

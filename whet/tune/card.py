@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from whet.pages.words import clean, number
 from whet.tune.page import (
     LOWER,
     STATUS,
+    commands,
     comparison_rows,
     duration,
     headline,
@@ -192,9 +192,8 @@ def _loading(report: Mapping[str, Any]) -> str:
         'start = inputs["input_ids"].shape[1]\n'
         "print(tokenizer.decode(reply[0, start:], skip_special_tokens=True))"
     )
-    quoted = shlex.quote(run)
-    commands = f"whet chat {quoted}\nwhet generate {quoted}\nwhet export {quoted}"
-    return f"With whet:\n\n{_fenced(commands, 'sh')}\n\nWith {package}:\n\n{_fenced(code, 'python')}"
+    with_whet = "\n".join(commands(report).values())
+    return f"With whet:\n\n{_fenced(with_whet, 'sh')}\n\nWith {package}:\n\n{_fenced(code, 'python')}"
 
 
 def _environment(report: Mapping[str, Any]) -> str:
