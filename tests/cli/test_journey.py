@@ -1,15 +1,20 @@
 """Runs from the command line, in this process: what is left of them, and what they say."""
 
+import io
 import json
+from pathlib import Path
 
 import pytest
 from conftest import write_rows
 
 from whet.cli import journey
+from whet.cli.main import runs
 from whet.cli.plan import show
-from whet.cli.talk import generate
-from whet.errors import ConfigError, DataError, ModelError, TrainingError
+from whet.cli.talk import chat, export, generate
+from whet.errors import ConfigError, DataError, ModelError, RunError, TrainingError, UsageError
 from whet.runs.run import Run
+from whet.runs.store import create
+from whet.types import Sampling
 
 
 def begin(folder, tiny, *settings, rows="rows.jsonl", kind="train"):
@@ -72,9 +77,103 @@ def test_a_finished_model_is_asked_as_its_rows_were_read(tiny, tmp_path):
     (tmp_path / "table.csv").write_text("topic,input,output\n" + table)
     run = begin(tmp_path, tiny, "optim.steps=1", rows="table.csv")
     (tmp_path / "p.csv").write_text("topic,input\ncars,red\n")
-    generate(str(run.path), tmp_path / "p.csv", tmp_path / "said.jsonl", 0.0, 4)
+    generate(str(run.path), tmp_path / "p.csv", tmp_path / "said.jsonl", Sampling(max_tokens=4))
     said = json.loads((tmp_path / "said.jsonl").read_text())["messages"]
     assert said[:2] == [
         {"role": "system", "content": "Given the topic and the input, write the output."},
         {"role": "user", "content": "topic: cars\ninput:\nred"},
     ]
+
+
+def talking(monkeypatch, capsys, model, typed, **sampling):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(typed)))
+    chat(str(model), Sampling(max_tokens=4, **sampling), None)
+    said = capsys.readouterr()
+    return said.out, " ".join(said.err.split())
+
+
+def test_a_line_that_cannot_be_answered_is_said_and_the_conversation_goes_on(tiny, monkeypatch, capsys):
+    plain, _ = talking(monkeypatch, capsys, tiny, b"hello\nand?\n")
+    for bad, why in ((b"x" * 2000, "room"), (b"caf\xe9", "not UTF-8 (byte 4)")):
+        said, told = talking(monkeypatch, capsys, tiny, b"hello\n" + bad + b"\nand?\n")
+        assert said == plain  # as if it had never been typed
+        assert "not answered: " in told
+        assert why in told
+
+
+def test_another_seed_draws_another_reply(tiny, monkeypatch, capsys):
+    said = [talking(monkeypatch, capsys, tiny, b"hello\n", temperature=2.0, seed=seed)[0] for seed in (0, 0, 1, 2)]
+    assert said[0] == said[1]
+    assert len(set(said)) > 1
+
+
+def test_a_name_that_no_file_can_have_is_a_sentence(monkeypatch, capsys):
+    for name in ("x" * 5000, "a\0b"):
+        with pytest.raises(UsageError, match="no name of a model"):
+            talking(monkeypatch, capsys, name, b"")
+        with pytest.raises(RunError, match="no run here"):
+            show(name, as_json=False)
+
+
+@pytest.mark.parametrize("target", ["replies", "."])
+def test_a_folder_is_refused_as_output_before_anything_is_answered(tiny, tmp_path, monkeypatch, target):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "replies").mkdir()
+    (tmp_path / "p.txt").write_text("hi\n")
+    with pytest.raises(UsageError, match="is a folder"):
+        generate(str(tiny), tmp_path / "p.txt", Path(target), Sampling(max_tokens=4))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p.txt", "replies"]
+
+
+def test_a_trained_run_shows_its_steps_and_losses(tiny, tmp_path, capsys, monkeypatch):
+    run = begin(tmp_path, tiny, "optim.steps=2", "eval.every=1")
+    capsys.readouterr()
+    show(str(run.path), as_json=False)
+    said = capsys.readouterr().out
+    assert "2 steps, training loss" in said
+    assert "best validation loss" in said
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    for target, why in (("file", "is a file"), (".", "not empty")):
+        with pytest.raises(ModelError, match=why):
+            export(str(run.path), Path(target))
+
+
+def test_a_damaged_run_hides_no_other(tmp_path, capsys, monkeypatch):
+    for name in ("whole", "empty", "silent", "torn"):
+        create("train", "", tmp_path / name)
+    (tmp_path / "empty/run.json").write_text("{}")
+    (tmp_path / "silent/status.json").unlink()
+    (tmp_path / "torn/report.json").write_text('{"verd')
+    runs(as_json=True, home=tmp_path)
+    listed = {row["run"].rpartition("/")[2]: row["status"] for row in json.loads(capsys.readouterr().out)}
+    assert listed == {"whole": "created", "empty": "damaged", "silent": "damaged", "torn": "damaged"}
+    with pytest.raises(RunError, match="does not say 'started_in'"):
+        journey.resume(str(tmp_path / "empty"), as_json=False, allow_drift=False)
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("data.shape=os:path", "not one of the data.shapes"), ("data.shape=os:getcwd", "function of table and data"),
+        ("eval.scorers=[os:path]", "not one of the scorers"), ("eval.scorers=[os.path:join]", "fails on|returns"),
+        ("data.shape=:x", "cannot import"),
+    ],
+)  # fmt: skip
+def test_what_is_no_plugin_is_refused_before_training(tiny, tmp_path, setting, why):
+    with pytest.raises(UsageError, match=why):
+        begin(tmp_path, tiny, setting, kind="tune")
+    assert not (tmp_path / "run").exists()
+
+
+def test_conversations_without_a_question_are_refused_before_training(tiny, tmp_path):
+    row = {"messages": [{"role": "assistant", "content": "Good day."}]}
+    (tmp_path / "alone.jsonl").write_text("".join(json.dumps(row) + "\n" for _ in range(3)))
+    write_rows(tmp_path / "test.jsonl", 5)
+    with pytest.raises(UsageError, match="few_shot has no training row with a question"):
+        begin(
+            tmp_path, tiny, f"data.test={tmp_path / 'test.jsonl'}", "data.shares=[0,0]", rows="alone.jsonl", kind="tune"
+        )
+    with pytest.raises(DataError, match="nothing is asked before the answer"):
+        begin(tmp_path, tiny, f"data.test={tmp_path / 'alone.jsonl'}", "data.shares=[0,0]", kind="tune")
+    assert not (tmp_path / "run").exists()

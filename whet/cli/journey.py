@@ -47,7 +47,7 @@ def start(
 def resume(name: str, as_json: bool, allow_drift: bool) -> None:
     """Continue a run where it stopped."""
     run = Run(find(name).path.resolve())
-    begun_in = run.read_json("run.json")["started_in"]  # the recipe's data paths are relative to it
+    begun_in = str(run.said("run.json", "started_in"))  # the recipe's data paths are relative to it
     try:
         os.chdir(begun_in)
     except OSError as error:
@@ -62,7 +62,7 @@ def resume(name: str, as_json: bool, allow_drift: bool) -> None:
 
 def carry_out(config: Config, run: Run, as_json: bool, allow_drift: bool = False) -> None:
     """Do what the run's kind says, keep its status true, and print the result."""
-    kind = run.read_json("run.json")["kind"]
+    kind = run.said("run.json", "kind")
     begun = time.monotonic()
     with run.lock(), on_signals() as stop, Shown() as show:
         run.status = "running"

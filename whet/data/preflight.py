@@ -128,7 +128,7 @@ def render_some(
             continue
         for row in rendered:
             written.append(len(row.ids))
-            complaint = _complaint(row, renderer)
+            complaint = _complaint(row, renderer, data.train_on == "all")
             if complaint:
                 problems.append(Problem(*where, complaint))
             elif len(row.ids) <= longest:
@@ -143,13 +143,13 @@ def render_some(
     return Rendered(tuple(rows), *done, tuple(quoted), tuple(written)), problems
 
 
-def _complaint(row: Tokens, renderer: Renderer) -> str | None:
+def _complaint(row: Tokens, renderer: Renderer, everything: bool) -> str | None:
     if not row.trained:
         return "no token of this row would train: it has no answer of weight above 0; add one or remove the row"
     ends = [
         at
         for at, weight in enumerate(row.weights)
-        if weight > 0 and (at + 1 == len(row.ids) or not row.weights[at + 1])
+        if weight > 0 and (at + 1 == len(row.ids) or not (everything or row.weights[at + 1]))
     ]
     if any(row.ids[at] not in renderer.stops for at in ends):
         return "the end token of an answer would not train, so the model would not learn to stop"

@@ -77,10 +77,21 @@ class Run:
         except (OSError, ValueError) as error:
             raise RunError(f"{self.path / name}: cannot be read: {error}") from None
 
+    def said(self, name: str, key: str) -> Any:
+        """Return what a JSON file of the run says under a key.
+
+        Raises:
+            RunError: the file is not there, damaged, or does not say it.
+        """
+        value = self.read_json(name)
+        if not isinstance(value, dict) or key not in value:
+            raise RunError(f"{self.path / name}: is damaged: it does not say {key!r}; restore it, or start a new run")
+        return value[key]
+
     @property
     def status(self) -> Status:
         """How the run stands; a run that says "running" but whose process is gone has failed."""
-        said: Status = self.read_json("status.json")["status"]
+        said: Status = self.said("status.json", "status")
         if said == "running" and not self.locked():
             return "failed"
         return said
