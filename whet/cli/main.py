@@ -111,7 +111,7 @@ def chat(
 def generate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a base model or a model folder.")],
     source: Annotated[
-        Path, typer.Option("--input", help="Prompts: JSONL rows (messages or prompt), or lines of text.")
+        Path, typer.Option("--input", help="Prompts: rows as those of training, or a .txt of one a line.")
     ],
     target: Annotated[Path, typer.Option("--output", help="JSONL to write: one reply a prompt, in order.")],
     temperature: Annotated[float, typer.Option(min=0, max=2)] = 0.0,
