@@ -77,7 +77,9 @@ def _model(name: str) -> str:
     except RunError:
         pass
     try:
-        Path(name).exists()
+        Path(name).stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise UsageError(f"model.name: {name[:60]!r} is no name of a model: {why}") from None
