@@ -94,7 +94,7 @@ def talking(monkeypatch, capsys, model, typed, **sampling):
 
 def test_a_line_that_cannot_be_answered_is_said_and_the_conversation_goes_on(tiny, monkeypatch, capsys):
     plain, _ = talking(monkeypatch, capsys, tiny, b"hello\nand?\n")
-    for bad, why in ((b"x" * 2000, "room"), (b"caf\xe9", "not UTF-8 (byte 4)")):
+    for bad, why in ((b"x" * 2000, "context is 512"), (b"caf\xe9", "not UTF-8 (byte 4)")):
         said, told = talking(monkeypatch, capsys, tiny, b"hello\n" + bad + b"\nand?\n")
         assert said == plain  # as if it had never been typed
         assert "not answered: " in told
