@@ -1,10 +1,13 @@
 import copy
 import re
+import shlex
 
 import pytest
 import yaml
 from reading import HOSTILE, Reader
+from typer.main import get_command
 
+from whet.cli.main import app
 from whet.pages.words import clean, number
 from whet.tune import plots
 from whet.tune.card import card
@@ -115,6 +118,20 @@ def test_every_contender_and_number_is_on_the_page(report):
         whet generate runs/20261121-101500|whet export runs/20261121-101500"""
     for shown in (*numbers.split("|"), *words.split("|"), "ab" * 32, "cd" * 32):
         assert shown.strip() in text, shown
+
+
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_every_printed_command_is_whole(report, kind):
+    report["run"], report["adapter"] = "runs/it's mine", {"kind": kind}
+    shown = [line for line in card(report).splitlines() if line.startswith("whet ")]
+    assert [line.split()[1] for line in shown] == ["chat", "generate", *(["export"] if kind == "lora" else [])]
+    text = Reader(page(report)).all()
+    known = get_command(app).commands
+    for line in shown:
+        assert line in text
+        _, name, *arguments = shlex.split(line)
+        assert arguments[0] == "runs/it's mine"
+        known[name].make_context(name, arguments)  # ends the test if something is missing
 
 
 def test_the_page_says_what_the_test_set_could_have_shown(report):

@@ -18,6 +18,12 @@ from whet.train.stop import on_signals
 from whet.train.train import train
 from whet.tune.tune import summary, tune
 
+BEFORE_STEPS = frozenset(
+    ("run.json", "config.yaml", "status.json", "events.jsonl", "lock", "fingerprint.json", "precision.json",
+     "room.json")
+)  # fmt: skip
+"""What a run may have written before its first step."""
+
 
 def start(
     kind: Kind,
@@ -40,7 +46,7 @@ def start(
 def resume(name: str, as_json: bool, allow_drift: bool) -> None:
     """Continue a run where it stopped."""
     run = Run(find(name).path.resolve())
-    begun_in = run.read_json("run.json")["started_in"]  # the recipe's data paths are relative to it
+    begun_in = str(run.said("run.json", "started_in"))  # the recipe's data paths are relative to it
     try:
         os.chdir(begun_in)
     except OSError as error:
@@ -55,7 +61,7 @@ def resume(name: str, as_json: bool, allow_drift: bool) -> None:
 
 def carry_out(config: Config, run: Run, as_json: bool, allow_drift: bool = False) -> None:
     """Do what the run's kind says, keep its status true, and print the result."""
-    kind = run.read_json("run.json")["kind"]
+    kind = run.said("run.json", "kind")
     begun = time.monotonic()
     with run.lock(), on_signals() as stop, Shown() as show:
         run.status = "running"
@@ -66,6 +72,8 @@ def carry_out(config: Config, run: Run, as_json: bool, allow_drift: bool = False
                 result = summary(report)
             else:
                 prepared = prepare(config, show)
+                for note in prepared.notes:
+                    show.say(note)
                 trained = train(config, run, prepared, show, stop, allow_drift=allow_drift)
                 result = {"run": str(run.path), "model": f"{run.path}/model", **trained.as_dict()}
         except Interrupted:
@@ -101,11 +109,12 @@ def _table(result: dict[str, Any]) -> None:
 
 
 def _forget_if_empty(run: Run) -> None:
-    """Remove a run that failed before anything was made in it: it would only be in the way of the next try."""
-    if any((run.path / name).exists() for name in ("ckpt", "model")):
+    """Remove a run that failed before its first step: it would only be in the way of the next try.
+
+    All of it or nothing: a run that holds anything else, a step taken above all, stays as it is.
+    """
+    if not run.path.is_dir() or any(path.name not in BEFORE_STEPS for path in run.path.iterdir()):
         return
-    made = ("run.json", "config.yaml", "status.json", "events.jsonl", "lock", "fingerprint.json", "precision.json")
-    for name in made:
-        (run.path / name).unlink(missing_ok=True)
-    if run.path.is_dir() and not any(run.path.iterdir()):
-        run.path.rmdir()
+    for path in list(run.path.iterdir()):
+        path.unlink(missing_ok=True)
+    run.path.rmdir()

@@ -11,11 +11,12 @@ from typing import Any
 from whet.cli.progress import Shown, measured, out, out_json
 from whet.config.load import load
 from whet.config.tree import Config
+from whet.data.form import Form
 from whet.data.preflight import with_instruction
 from whet.data.prompts import read_prompts
 from whet.data.read import read
 from whet.data.split import content_hash, draw_prompts, prompts
-from whet.engines.open import Opened, open_model
+from whet.engines.open import Opened, about_of, open_model
 from whet.errors import DataError, Interrupted, ModelError, Problem, RunError, UsageError
 from whet.evals.evaluate import ask, score
 from whet.models.export import check_base, export_merged, read_about
@@ -31,8 +32,8 @@ from whet.tune.card import card
 from whet.types import Chat, Message, Prompt, Sampling
 
 
-def chat(model: str, temperature: float, max_tokens: int, system: str | None) -> None:
-    """Answer what is typed, remembering the conversation."""
+def chat(model: str, sampling: Sampling, system: str | None) -> None:
+    """Answer what is typed, remembering the conversation; what cannot be answered is said and forgotten."""
     show = Shown()
     opened = open_model(_model(model), say=show.say)
     instruction = system if system is not None else opened.instruction
@@ -44,22 +45,32 @@ def chat(model: str, temperature: float, max_tokens: int, system: str | None) ->
         if sys.stdin.isatty():
             sys.stderr.write("> ")
             sys.stderr.flush()
-        line = sys.stdin.readline()
-        if not line:
+        typed = sys.stdin.buffer.readline()
+        if not typed:
             return
-        if not line.strip():
-            messages = opening
-            continue
-        messages = (*messages, Message("user", line.rstrip("\n")))
-        said = []
-        for delta in opened.engine.stream(Prompt(messages), Sampling(temperature, max_tokens=max_tokens)):
-            said.append(delta.text)
-            sys.stdout.write(delta.text)
-            sys.stdout.flush()
-            if delta.finish == "length":
-                show.say(f" [stopped at {max_tokens} tokens]")
-        sys.stdout.write("\n")
-        messages = (*messages, Message("assistant", "".join(said)))
+        try:
+            line = typed.decode("utf-8").rstrip("\r\n")
+            if not line.strip():
+                messages = opening
+                continue
+            asked = (*messages, Message("user", line))
+            messages = (*asked, Message("assistant", _streamed(opened, asked, sampling, show)))
+        except UnicodeDecodeError as error:
+            show.say(f"not answered: the line is not UTF-8 (byte {error.start + 1}); type it again")
+        except (UsageError, ModelError) as error:
+            show.say(f"not answered: {error}; type something else, or an empty line to begin anew")
+
+
+def _streamed(opened: Opened, asked: tuple[Message, ...], sampling: Sampling, show: Shown) -> str:
+    said = []
+    for delta in opened.engine.stream(Prompt(asked), sampling):
+        said.append(delta.text)
+        sys.stdout.write(delta.text)
+        sys.stdout.flush()
+        if delta.finish == "length":
+            show.say(f" [stopped at {sampling.max_tokens} tokens]")
+    sys.stdout.write("\n")
+    return "".join(said)
 
 
 def _model(name: str) -> str:
@@ -67,16 +78,29 @@ def _model(name: str) -> str:
     try:
         return str(find(name).path)
     except RunError:
-        return name
+        pass
+    try:
+        Path(name).stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"model.name: {name[:60]!r} is no name of a model: {why}") from None
+    return name
 
 
-def generate(model: str, source: Path, target: Path, temperature: float, max_tokens: int) -> None:
+def generate(model: str, source: Path, target: Path, sampling: Sampling) -> None:
     """Answer every prompt of a file. Replies are kept as they come: the same command goes on where it was stopped."""
-    asked = read_prompts(source)
+    about, notes = about_of(_model(model)), list[str]()
+    asked = read_prompts(source, Form.of(about.get("rows")), notes, instruct=not about)
     if target.exists() and target.resolve() == source.resolve():
         raise UsageError(f"--output {target}: is the input file; choose another")
+    if target.is_dir() or not target.name:
+        raise UsageError(f"--output {target}: is a folder; name a file to write, such as {target / 'replies.jsonl'}")
     part = target.with_name(f"{target.name}.part")
     with on_signals() as stop, Shown() as show:
+        for note in notes:
+            show.say(note)
         opened = open_model(_model(model), say=show.say)
         asked = [replace(prompt, targets=()) for prompt in asked]
         if opened.instruction:
@@ -88,7 +112,6 @@ def generate(model: str, source: Path, target: Path, temperature: float, max_tok
 
         opened.engine.between = pause
         show.begin("answering", len(asked))
-        sampling = Sampling(temperature, max_tokens=max_tokens)
         replies = ask(opened.engine, asked, sampling, show, part, about=_weights(_model(model), opened))
     lines = [
         json.dumps(

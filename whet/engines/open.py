@@ -92,6 +92,12 @@ def _quantize(name: str, about: dict[str, Any], settings: Model) -> Quantize | N
     return trained
 
 
+def about_of(name: str) -> dict[str, Any]:
+    """Return what the model of a run, or a model folder, says about how it was trained; nothing for a base model."""
+    folder = Path(name)
+    return read_about(folder / "model" if (folder / "run.json").is_file() else folder)
+
+
 def _base_name(folder: Path, about: dict[str, Any]) -> str:
     if "base" in about:
         return str(about["base"])

@@ -118,8 +118,10 @@ def export_merged(base_folder: Path, adapter: Path, target: Path, quantize: Quan
     Raises:
         ModelError: the target is in use, or the merged model answers differently (nothing is then left there).
     """
-    if target.exists() and any(target.iterdir()):
-        raise ModelError(f"{target}: exists and is not empty; choose another folder")
+    target = Path(os.path.abspath(target))  # noqa: PTH100 - "." has no name, and links stay as they are
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        what = "exists and is not empty" if target.is_dir() else "is a file"
+        raise ModelError(f"{target}: {what}; choose another folder")
     config = check_folder(base_folder)
     cpu = torch.device("cpu")
     probe = torch.randint(0, int(config["vocab_size"]), (2, 48), generator=torch.Generator().manual_seed(1))

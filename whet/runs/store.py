@@ -1,6 +1,7 @@
 """Where runs are: made, listed and found."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -46,11 +47,9 @@ def find(path: str | Path, home: str | Path = "runs") -> Run:
         RunError: there is none; the message lists the runs there are.
     """
     for candidate in (Path(path), Path(home) / str(path)):
-        try:
+        with suppress(OSError, ValueError):  # a name that no file can have
             if (candidate / "run.json").is_file():
                 return Run(candidate)
-        except OSError:  # a name too long for any file, or a folder out of reach
-            continue
     there = ", ".join(run.id for run in listed(home)[-5:]) or "none yet"
     raise RunError(f"{str(path)[:200]}: no run here (runs under {home}: {there})")
 

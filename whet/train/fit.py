@@ -72,10 +72,7 @@ def fit(
         total = sum(map(float, parts))
         if not (math.isfinite(total) and math.isfinite(norm)):
             optimizer.zero_grad()
-            raise TrainingError(
-                f"step {number}: the {'loss' if not math.isfinite(total) else 'gradient'} is not finite; the last "
-                f"checkpoint is kept. Lower optim.lr (it was {pace.rate(number):.2g}), or use model.dtype=float32"
-            )
+            raise TrainingError(_not_finite(policy, number, total, pace))
         for group in optimizer.param_groups:
             group["lr"] = pace.rate(number)
         optimizer.step()
@@ -83,6 +80,12 @@ def fit(
         tokens = sum(int((batch.shared + batch.lengths).sum()) for batch in batches)
         flop = sum(policy.work(batch) for batch in batches)
         yield Record(number, total / count, norm, pace.rate(number), tokens, count, flop)
+
+
+def _not_finite(policy: Policy, number: int, total: float, pace: Pace) -> str:
+    what = "gradient" if math.isfinite(total) else "loss"
+    way = f"Lower optim.lr (it was {pace.rate(number):.2g})" + ("" if policy.exact else ", or use model.dtype=float32")
+    return f"step {number}: the {what} is not finite; the last checkpoint is kept. {way}"
 
 
 @torch.no_grad()

@@ -31,6 +31,7 @@ from whet.models.quantized import packed
 from whet.models.work import matrix_rate, peak_memory
 from whet.runs.run import Run
 from whet.train import optim
+from whet.train.about import about_model
 from whet.train.drift import check_drift
 from whet.train.fit import Pace, Record, fit, validation_loss
 from whet.train.journey import Journey, best_weights, load_weights, resume
@@ -107,8 +108,9 @@ def train(
     held_out = sft.batches(prepared.validation.rows) if prepared.validation else []
     course = Course(config, run, plan, policy, parameters, optimizer, journey, sft, held_out, stop)
     _announce(run, show, policy, plan, held, prepared)
+    about = about_model(config, prepared)  # while the data are still those that were read
     course.go(show)
-    return _finish(course, prepared, show)
+    return _finish(course, prepared, about, show)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,8 @@ class Course:
         journey, plan, stop = self.journey, self.plan, self.stop
         if self.held_out and (math.isinf(journey.best) or journey.due):
             self.validate()
+            self.save()
+        elif not journey.step:  # what is left if the first steps go wrong
             self.save()
         show.begin("training", plan.steps)
         show.skip(journey.step)
@@ -209,7 +213,8 @@ class Course:
             random_state(self.policy.device),
             state,
         )
-        save(self.run.path, checkpoint, keep=self.config.save.keep, protect=journey.best_step)
+        best = journey.best_step if self.held_out else None
+        save(self.run.path, checkpoint, keep=self.config.save.keep, protect=best)
         self.saved[:] = [time.monotonic()]
 
 
@@ -269,7 +274,7 @@ def _announce(run: Run, show: Progress, policy: Policy, plan: Plan, held: Room, 
     run.log("events", event="plan", what=said, plan=plan.as_dict(), packs=policy.packs, room=asdict(held))
 
 
-def _finish(course: Course, prepared: Prepared, show: Progress) -> Trained:
+def _finish(course: Course, prepared: Prepared, about: dict[str, Any], show: Progress) -> Trained:
     """Put the best weights back, write the finished model and say what came of it."""
     run, journey = course.run, course.journey
     if weights := best_weights(run, journey, partial(_tell, run, show)):
@@ -281,18 +286,7 @@ def _finish(course: Course, prepared: Prepared, show: Progress) -> Trained:
     show.say(curve)
     device = course.policy.device
     dtype = _dtype(course.config, run, device)
-    about = {
-        "base_weights": prepared.base_weights,
-        "kind": course.config.adapter.kind,
-        "quantize": course.config.model.quantize,
-        "dtype": str(dtype).removeprefix("torch."),
-        "device": device.type,
-        "template": prepared.renderer.digest,
-        "instruction": prepared.instruction,
-        "longest": prepared.longest,
-        "labels": list(prepared.labels),
-        "step": best,
-    }
+    about = {**about, "dtype": str(dtype).removeprefix("torch."), "device": device.type, "step": best}
     write_model(course.policy.model.eval(), run.path / "model", prepared.base, about)
     possible = matrix_rate(dtype, device) * journey.seconds
     return Trained(

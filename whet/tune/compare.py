@@ -22,7 +22,7 @@ from whet.evals.verdict import Measure, Verdict, judge, varies
 from whet.plugins import find
 from whet.scorers._choose import choose
 from whet.scorers.label import named
-from whet.types import Prompt, Scorer
+from whet.types import Prompt, Score, Scorer
 
 NOT_SAID = "(none of the labels)"
 SHOWN = 12  # answers shown on each side of "won" and "lost"
@@ -31,6 +31,23 @@ SHOWN = 12  # answers shown on each side of "won" and "lost"
 def scorers_for(settings: Eval, targets: Sequence[str], labels: Sequence[str]) -> dict[str, Scorer]:
     """Return the scorers by name; the first one decides."""
     return {name: find("scorers", name) for name in settings.scorers or choose(targets, labels)}
+
+
+def try_out(scorers: Mapping[str, Scorer], prompt: Prompt) -> None:
+    """Score one right answer with the scorers that are not whet's own, before anything costs time.
+
+    Raises:
+        UsageError: one of them fails or returns no Score.
+    """
+    for name, scorer in scorers.items():
+        if ":" not in name:
+            continue
+        try:
+            found: object = scorer(prompt, prompt.targets[0])
+        except Exception as error:
+            raise UsageError(f"eval.scorers: {name} fails on {prompt.source}: {error!r}") from None
+        if not isinstance(found, Score):
+            raise UsageError(f"eval.scorers: {name} returns {type(found).__name__}; it should return whet.types.Score")
 
 
 def choices(settings: Eval, labels: Sequence[str]) -> tuple[str, ...]:

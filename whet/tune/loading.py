@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from whet.tune.page import commands
+
 _MARKS = re.compile(r"([\\`*\[\]|~$#!{}]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
 _CHAT = """\
@@ -32,17 +34,16 @@ def loading(report: Mapping[str, Any], merged: str | None) -> str:
         says = f"One plain model: the adapter of the run is folded into the base model ({inline(origin)})."
         named = shlex.quote(merged)
         return "\n\n".join((says, *_ways(f"whet chat {named}", _code(report, merged, "transformers"), "transformers")))
-    named = shlex.quote(run)
-    commands = f"whet chat {named}\nwhet generate {named}\nwhet export {named} --merged merged"
+    whole = "\n".join(commands(report).values())
     says = f"Base model: {inline(origin)}."
     if is_full(report) or _on_the_hub(report):
         package = "transformers" if is_full(report) else "peft"
-        return "\n\n".join((says, *_ways(commands, _code(report, f"{run}/model", package), package)))
+        return "\n\n".join((says, *_ways(whole, _code(report, f"{run}/model", package), package)))
     says += (
         " The adapter was trained on these weights. PEFT by itself would look for the base model on the hub, where "
         "they are others or none; `whet export` writes one plain model from those that it was trained on."
     )
-    return "\n\n".join((says, *_ways(commands, _code(report, "merged", "transformers"), "transformers")))
+    return "\n\n".join((says, *_ways(whole, _code(report, "merged-model", "transformers"), "transformers")))
 
 
 def _origin(report: Mapping[str, Any]) -> str:

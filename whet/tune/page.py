@@ -45,8 +45,20 @@ def page(report: Mapping[str, Any]) -> str:
         labels=[_label(row) for row in report.get("labels") or ()], data=_data(report),
         recipe=str(report.get("recipe") or ""), adapter=_pairs(report.get("adapter")),
         base=_pairs(report.get("base")), environment=_pairs(report.get("environment")),
-        lineage=_pairs(report.get("lineage")), quoted=shlex.quote(run),
+        lineage=_pairs(report.get("lineage")), commands=commands(report),
     )  # fmt: skip
+
+
+def commands(report: Mapping[str, Any]) -> dict[str, str]:
+    """Return the commands that use a run's model, whole, by what they are for."""
+    run = shlex.quote(str(report.get("run") or "RUN"))
+    told = {
+        "Talk to it": f"whet chat {run}",
+        "Have it answer": f"whet generate {run} --input prompts.jsonl --output replies.jsonl",
+    }
+    if (report.get("adapter") or {}).get("kind") != "full":  # else it is one plain model already
+        told["Take it elsewhere"] = f"whet export {run} --merged merged-model"
+    return told
 
 
 def headline(report: Mapping[str, Any]) -> tuple[str, str]:

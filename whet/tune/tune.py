@@ -9,9 +9,10 @@ from whet.config.tree import Config
 from whet.data.preflight import render_all, reply_length
 from whet.data.split import content_hash, draw
 from whet.data.trail import follow
+from whet.engines.fewshot import last_exchange
 from whet.engines.local import Local
 from whet.engines.open import open_model
-from whet.errors import DataError, Problem
+from whet.errors import DataError, Problem, UsageError
 from whet.evals.evaluate import Answer, ask, row_losses, score
 from whet.models.adapt import switched_off
 from whet.models.load import load
@@ -29,7 +30,7 @@ from whet.tune.card import card
 from whet.tune.contenders import Contender, Questions, questions, untuned
 from whet.tune.page import page
 from whet.tune.passages import by_passage, judged, together, unit
-from whet.types import Message, Progress, Prompt, Reply, Sampling, Scorer, Text
+from whet.types import Chat, Message, Progress, Prompt, Reply, Sampling, Scorer, Text
 
 
 def tune(config: Config, run: Run, show: Progress, stop: Stop, *, allow_drift: bool = False) -> dict[str, Any]:
@@ -51,6 +52,7 @@ def tune(config: Config, run: Run, show: Progress, stop: Stop, *, allow_drift: b
         show.say(note)
     targets = [target for prompt in asked.prompts for target in prompt.targets]
     scorers = compare.scorers_for(config.eval, targets, prepared.labels)  # a misspelt one is told before training
+    compare.try_out(scorers, asked.prompts[0])
     trained = _train_once(config, run, prepared, show, stop, allow_drift)
     start = time.time()
     answers, remarks = _ask_everyone(config, run, prepared, asked, scorers, sampling, show, stop)
@@ -72,6 +74,18 @@ def _demand_test(config: Config, prepared: Prepared) -> None:
     if len(kinds) > 1:
         raise DataError(
             [Problem(str(config.data.test), 0, "raw text and conversations cannot be judged against each other")]
+        )
+    what = "nothing is asked before the answer, so it cannot be judged; add a user message or remove the row"
+    alone = [
+        row.source.rpartition(":") for row in prepared.splits.test if isinstance(row, Chat) and not row.messages[1:]
+    ]
+    if alone:
+        raise DataError([Problem(path, int(line or 0), what) for path, _, line in alone])
+    shown = any(isinstance(row, Chat) and last_exchange(row) for row in prepared.splits.train)
+    if "few_shot" in config.eval.contenders and kinds == {Chat} and not shown:
+        raise UsageError(
+            "eval.contenders: few_shot has no training row with a question to show; leave it out with "
+            "eval.contenders=[zero_shot,tuned]"
         )
 
 
