@@ -117,7 +117,8 @@ def test_set(report: Mapping[str, Any]) -> str:
         least = number(verdict["minimum_effect"])
         text += f"the smallest difference in {metric} that would show four times in five is about {least}."
     else:
-        text += f"how small a difference in {metric} would show is not known: it was the same on each of them."
+        why = "one alone does not say" if rows == "1" else "it was the same on each of them"
+        text += f"how small a difference in {metric} would show is not known: {why}."
     if finite(verdict.get("rows_needed")):
         text += f" About {number(verdict['rows_needed'], 0)} {unit}s would settle it."
     return text
