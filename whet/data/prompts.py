@@ -132,7 +132,7 @@ class _Way:
     reading: Reading
 
     def examples(self, rows: Sequence[Line], found: Findings) -> Iterator[tuple[int, Example]]:
-        filled = (Line(number, _filled(row, self.form)) for number, row in rows)
+        filled = (Line(number, dict(_filled(row, self.form))) for number, row in rows)
         good = alike(filled, self.reading, self.form.shape, Data(), found)
         for number, row in self.reading.gather(good, found.add) if self.reading.gather else good:
             try:
