@@ -140,14 +140,16 @@ def test_a_trained_run_shows_its_steps_and_losses(tiny, tmp_path, capsys, monkey
 
 
 def test_a_damaged_run_hides_no_other(tmp_path, capsys, monkeypatch):
-    for name in ("whole", "empty", "silent", "torn"):
+    for name in ("whole", "judged", "empty", "silent", "torn"):
         create("train", "", tmp_path / name)
+    (tmp_path / "judged/report.json").write_text("{}")  # of a run that compared nobody: no verdict
     (tmp_path / "empty/run.json").write_text("{}")
     (tmp_path / "silent/status.json").unlink()
     (tmp_path / "torn/report.json").write_text('{"verd')
     runs(as_json=True, home=tmp_path)
     listed = {row["run"].rpartition("/")[2]: row["status"] for row in json.loads(capsys.readouterr().out)}
-    assert listed == {"whole": "created", "empty": "damaged", "silent": "damaged", "torn": "damaged"}
+    assert {listed.pop("whole"), listed.pop("judged")} == {"created"}
+    assert listed == {"empty": "damaged", "silent": "damaged", "torn": "damaged"}
     with pytest.raises(RunError, match="does not say 'started_in'"):
         journey.resume(str(tmp_path / "empty"), as_json=False, allow_drift=False)
 

@@ -185,9 +185,10 @@ def _row(run: Run) -> dict[str, str]:
     """Return how a run stands; one that is damaged hides no other."""
     try:
         row = {"run": str(run.path), "kind": str(run.said("run.json", "kind")), "status": run.status}
-        found = run.said("report.json", "verdict") if (run.path / "report.json").exists() else None
+        report = run.read_json("report.json") if (run.path / "report.json").exists() else {}
     except RunError as error:
         return {"run": str(run.path), "kind": "?", "status": "damaged", "verdict": str(error)}
+    found = report.get("verdict") if isinstance(report, dict) else None
     return {**row, "verdict": str(found["sentence"])} if isinstance(found, dict) and "sentence" in found else row
 
 
