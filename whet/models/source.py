@@ -268,7 +268,8 @@ def _alone(gguf: Path, place: Path) -> Path:
     """Return a link to the file (a copy where there are none) in a folder that holds nothing else."""
     link = place / "alone" / "model.gguf"
     link.parent.mkdir()
-    for way in (os.symlink, os.link):
+    ways: tuple[Callable[[Path, Path], None], ...] = (os.symlink, os.link)
+    for way in ways:
         try:
             way(gguf.resolve(), link)
         except OSError:
