@@ -2,11 +2,15 @@
 
 import difflib
 import importlib
+import inspect
 import pkgutil
 from importlib.metadata import entry_points
 from typing import Any
 
 from whet.errors import UsageError
+
+TAKES = {"scorers": ("prompt", "reply"), "data.shapes": ("table", "data")}
+"""What the functions of a kind are called with."""
 
 
 def names(kind: str) -> list[str]:
@@ -28,9 +32,13 @@ def find(kind: str, name: str) -> Any:
     if ":" in name:
         module_name, attribute = name.split(":", 1)
         try:
-            return getattr(importlib.import_module(module_name), attribute)
-        except (ImportError, AttributeError) as error:
+            found = getattr(importlib.import_module(module_name), attribute)
+        except (ImportError, AttributeError, ValueError, TypeError, SyntaxError) as error:
             raise UsageError(f"cannot import {name!r} as one of the {kind}: {error}") from None
+        if not callable(found) or not _takes(found, TAKES.get(kind)):
+            known = f" of {' and '.join(TAKES[kind])}" if kind in TAKES else ""
+            raise UsageError(f"{name!r} is not one of the {kind}: it should be a function{known}")
+        return found
     for entry in entry_points(group=f"whet.{kind}", name=name):
         return entry.load()
     if name not in names(kind):
@@ -39,3 +47,13 @@ def find(kind: str, name: str) -> Any:
     module = importlib.import_module(f"whet.{kind}.{name}")
     (only,) = module.__all__  # a plugin module exports exactly one name
     return getattr(module, only)
+
+
+def _takes(found: Any, wanted: tuple[str, ...] | None) -> bool:
+    try:
+        inspect.signature(found).bind(*(wanted or ()))
+    except TypeError:
+        return wanted is None
+    except ValueError:  # of some built-in functions nothing is known
+        pass
+    return True

@@ -114,6 +114,22 @@ def test_data_show_marks_what_trains(tiny, tmp_path):
     assert "rows.jsonl:2" in done.stderr
 
 
+def test_data_show_prints_the_instruction_and_no_control_character_from_a_pipe_too(tiny):
+    rows = "text,label\nfine \x1b[31m,good\nbad,poor\n"
+    done = whet("data", "show", "-", "--base", tiny, input=rows)
+    assert done.returncode == 0, done.stderr
+    assert "Classify the message. Answer with its label only." in done.stdout
+    assert "fine \u241b[31m" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_data_show_refuses_rows_that_are_no_lessons_with_the_way_out(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
+    done = whet("data", "show", tmp_path / "rows.jsonl")
+    assert done.returncode == 1
+    assert f"whet data convert {tmp_path}/rows.jsonl --to messages" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -132,6 +148,13 @@ def test_data_show_marks_what_trains(tiny, tmp_path):
         (["export", "nothing", "--merged", "x"], 1, "no run here"),
         (["chat", "nothing"], 1, "model.name"),
         (["evaluate", "nothing", "rows.jsonl"], 1, "model.name"),
+        (
+            ["evaluate", "x", "rows.jsonl", "seed=1", "data.limit=3"],
+            2,
+            "data.limit: has no say in evaluate; eval.limit",
+        ),
+        (["evaluate", "x", "rows.jsonl", "model.name=y"], 2, "model.name: has no say"),
+        (["evaluate", "x", "rows.jsonl", "eval.contenders=tuned"], 2, "eval.contenders: has no say"),
         (["generate", "nothing", "--input", "missing.jsonl", "--output", "x"], 1, "missing.jsonl"),
         (["data", "check", "missing.jsonl"], 1, "missing.jsonl"),
         (["data", "check", "broken.jsonl"], 1, "broken.jsonl:3"),

@@ -28,6 +28,50 @@ def test_every_problem_is_told_at_once_with_its_key():
         assert word in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("data.instruction=Reply to issue #5 # now", "Reply to issue #5 # now"),
+        ("data.instruction=Answer: yes", "Answer: yes"),
+        ("data.instruction=2020-13-45", "2020-13-45"),
+        ("data.instruction=1e5", "1e5"),
+        ("data.instruction='it: is'", "it: is"),
+        ('data.instruction="a" or "b"', '"a" or "b"'),
+        ("data.instruction=" + "[" * 2000, "[" * 2000),
+        ("data.instruction=''", ""),
+        ("data.instruction=null", None),
+        ("data.instruction=", None),
+    ],
+)
+def test_text_on_the_command_line_is_taken_as_it_stands(override, said):
+    assert load(None, [override]).data.instruction == said
+
+
+def test_columns_are_text_too():
+    assert load(None, ["data.columns.prompt=no # 1"]).data.columns == {"prompt": "no # 1"}
+    assert load(None, ["data.columns={label: x}"]).data.columns == {"label": "x"}
+
+
+@pytest.mark.parametrize("text", ["optim: {lr: 1}\nseed: 1\noptim: {rows: 2}\n", "optim:\n  lr: 1\n  lr: 2\n"])
+def test_a_key_that_stands_twice_is_refused_with_its_lines(tmp_path, text):
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"stands twice, on line [12] and on line 3"):
+        load(tmp_path / "r.yaml")
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "optim.epochs=inf", "optim.lr=.inf", "optim.lr=inf", "optim.lr=nan", "optim.epochs=1e300", f"seed={2**70}",
+        f"optim.steps={2**70}", "data.shares=[-0.1,0.2]", "data.shares=[0.1,2]", "optim.lr=2020-13-45",
+        "eval.scorers=" + "[" * 2000, "data.columns={a: b, a: c}",
+    ],
+)  # fmt: skip
+def test_what_no_run_can_be_built_of_is_a_sentence_about_its_key(override):
+    with pytest.raises(ConfigError, match=override.partition("=")[0]):
+        load(None, [override])
+
+
 @pytest.mark.parametrize("text", ["- a", "a: [", "optim: 3", "\x00", "optim: {lr: {a: 1}}", "1"])
 def test_a_recipe_that_is_not_one_gives_a_sentence(tmp_path, text):
     (tmp_path / "r.yaml").write_text(text)

@@ -6,9 +6,12 @@ import pytest
 
 from whet.config.tree import Data
 from whet.data.check import check
+from whet.data.preflight import CLASSIFY, instruction_for
 from whet.data.prompts import read_prompts
 from whet.data.read import Stream
 from whet.errors import DataError
+from whet.train import prepare
+from whet.types import Dataset
 
 
 def test_duplicates_and_contradictions_are_counted(tmp_path):
@@ -38,6 +41,21 @@ def test_labels_are_counted(tmp_path):
     assert check({"train": [Stream(path)]}).labels == {"good": 2, "poor": 1}
 
 
+def test_tokens_are_counted_with_the_instruction_that_training_puts_first(tmp_path, renderer):
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\nfine,good\nbad,poor\n")
+    plain, told = (check({"train": [Stream(path)]}, (renderer, Data(instruction=said), 500)) for said in ("", None))
+    # A byte is a token: system, a line end, the instruction and its two special tokens and line end a row.
+    more = len("system\n") + len(CLASSIFY) + len("\n") + 2
+    assert told.tokens["all"] - plain.tokens["all"] == 2 * more
+
+
+def test_the_instruction_of_what_is_shown_is_that_of_what_trains():
+    for asked, labels in ((None, ("a", "b")), (None, ()), ("Go.", ("a",)), ("", ("a",))):
+        trained = prepare.instruction_for(asked, Dataset((), "text_label", labels=labels))
+        assert instruction_for(asked, bool(labels)) == trained
+
+
 def test_prompts_are_rows_or_lines(tmp_path):
     (tmp_path / "a.txt").write_text("one\n\ntwo\n")
     assert [prompt.question for prompt in read_prompts(tmp_path / "a.txt")] == ["one", "two"]
@@ -47,7 +65,7 @@ def test_prompts_are_rows_or_lines(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}\n", '{"prompt": 3}\n', '{"messages": []}\n', "{\n", '{"prompt": "\\ud800"}\n']
+    "text", ["", "{}\n", '{"prompt": null}\n', '{"messages": []}\n', "{\n", '{"prompt": "\\ud800"}\n']
 )
 def test_prompts_that_cannot_be_answered_are_named(tmp_path, text):
     (tmp_path / "a.jsonl").write_text(text)

@@ -57,3 +57,11 @@ def test_an_untrained_end_token_is_refused(renderer, monkeypatch):
 def test_reply_length_covers_nearly_all_answers(renderer):
     rows = render_all([chat("a", "b" * n, n) for n in range(1, 101)], renderer, Data(), 300).rows
     assert reply_length(rows) == 104
+
+
+def test_every_token_may_train_around_a_turn_that_does_not(renderer):
+    turns = (Message("user", "a"), Message("assistant", "b", 0.0), Message("user", "c"), Message("assistant", "d"))
+    for last in (turns, turns[:2]):
+        rendered = render_all([Chat((Message("user", "z"), Message("assistant", "y"), *last), "f.jsonl:1")], renderer,
+                              Data(train_on="all"), 500)  # fmt: skip
+        assert rendered.trained

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whet.evals.verdict import judge
+from whet.evals.verdict import Measure, judge
 
 DRAWS = {
     "right or wrong": lambda rng, rows: (rng.random(rows) < 0.3).astype(float),
@@ -42,12 +42,62 @@ def test_a_clear_loss_is_not_better():
     assert found.sentence.startswith("Do not tune: f1 0.300 against 0.400 for zero_shot, a difference of -0.100 (")
 
 
-def test_a_tie_on_every_row_is_not_better():
-    found = judge("label", [1.0, 0.0, 1.0], {"few_shot": [1.0, 0.0, 1.0]})
+def test_a_tie_on_every_one_of_many_rows_is_not_better():
+    found = judge("label", [1.0, 0.0, 1.0] * 20, {"few_shot": [1.0, 0.0, 1.0] * 20})
     assert (found.status, found.difference, found.p_value) == ("not_better", 0, 1)
     assert found.sentence == (
-        "Do not tune: label 0.667 against 0.667 for few_shot, the same score on each of 3 questions."
+        "Do not tune: label 0.667 against 0.667 for few_shot, the same score on each of 60 questions."
     )
+
+
+def test_a_tie_on_every_one_of_few_rows_cannot_be_told():
+    # 0.95 ** 58 is 0.051, so one question in twenty may still differ; 0.95 ** 59 is 0.048
+    for rows, status, needed in ((1, "cannot_tell", 59), (58, "cannot_tell", 59), (59, "not_better", None)):
+        found = judge("label", [1.0] * rows, {"few_shot": [1.0] * rows})
+        assert (found.status, found.rows_needed, found.minimum_effect) == (status, needed, None)
+    found = judge("label", [1.0], {"few_shot": [1.0]})
+    assert found.sentence == (
+        "Cannot tell with 1 question: label 1.000 against 1.000 for few_shot, the same score on each; "
+        "about 59 would be needed."
+    )
+
+
+def test_a_tie_rules_a_small_gain_out_only_with_more_rows():
+    status = [judge("f1", [0.5] * rows, {"a": [0.5] * rows}, margin=0.01).status for rows in (100, 299)]
+    assert status == ["cannot_tell", "not_better"]  # 0.99 ** 298 is 0.0500, 0.99 ** 299 is 0.0495
+
+
+@pytest.mark.parametrize("rows", [1, 20, 400])
+def test_a_metric_that_is_0_for_everybody_tells_nothing(rows):
+    measure = Measure("f1", telling=("chrf", "log_loss"))
+    found = judge(measure, [0.0] * rows, {"a": [0.0] * rows, "b": [0.0] * rows})
+    assert (found.status, found.rows_needed, found.minimum_effect) == ("cannot_tell", None, None)
+    assert found.sentence.endswith(": f1 is 0 for everybody, so it tells nothing here; look at chrf and log_loss.")
+
+
+def test_of_a_loss_less_is_better_and_the_difference_is_the_gain():
+    tuned, base = steady(-0.1)
+    measure = Measure("log_loss", lower=True, unit="passage")
+    found = judge(measure, tuned, {"zero_shot": base, "worse": base + 1})
+    assert (found.status, found.metric, found.baseline, found.unit) == ("better", "log_loss", "zero_shot", "passage")
+    assert found.difference == pytest.approx(0.1)
+    assert 0 < found.low < found.high
+    assert found.sentence.startswith(
+        "Tuning helped: log_loss 0.300 against 0.400 for zero_shot (lower is better), a gain of +0.100 (95 % interval"
+    )
+    assert found.sentence.endswith(", 60 passages).")
+    assert judge(measure, base, {"zero_shot": tuned}).status == "not_better"
+
+
+def test_one_row_of_a_loss_has_no_interval():
+    found = judge(Measure("log_loss", lower=True, unit="passage"), [2.0], {"zero_shot": [3.0]})
+    assert (found.status, found.difference, found.low, found.high) == ("cannot_tell", 1.0, None, None)
+    assert "a gain of +1.000 (no interval); about 6 would be needed." in found.sentence
+
+
+def test_without_any_spread_no_smallest_difference_is_claimed():
+    assert judge("f1", [0.3, 0.4, 0.5], {"a": [0.2, 0.3, 0.4]}).minimum_effect is None
+    assert judge("f1", [0.3, 0.4, 0.6], {"a": [0.2, 0.3, 0.4]}).minimum_effect > 0
 
 
 def test_a_tie_in_the_mean_cannot_be_told():
@@ -157,4 +207,5 @@ def test_a_win_is_never_also_a_win_for_the_other_side(rows):
     one, other = judge("f1", a, {"b": b}, resamples=300), judge("f1", b, {"a": a}, resamples=300)
     assert not (one.status == other.status == "better")
     assert one.status != "better" or (one.difference > 0 and one.low > 0 and one.p_value < 0.05)
-    assert (one.rows_needed is None) == (one.status != "cannot_tell")
+    silent = not any(a) and not any(b)  # more rows would tell no more
+    assert (one.rows_needed is None) == (one.status != "cannot_tell" or silent)

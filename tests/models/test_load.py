@@ -13,6 +13,7 @@ from whet.models.load import check_folder, load, quick_dtype
 from whet.models.source import resolve
 
 CPU = torch.device("cpu")
+TOO_LONG = ("m" * 5000, f"org/{'m' * 5000}", f"{'m' * 5000}.gguf")
 
 
 class Canary:
@@ -85,12 +86,42 @@ def test_code_in_a_tokenizer_is_not_run(tiny, tmp_path):
         ("model.safetensors", (10**9).to_bytes(8, "little") + b"{}"),
         ("tokenizer.json", b"{}"),
         ("tokenizer_config.json", b"{"),
+        ("tokenizer_config.json", b"[1]"),
+        ("tokenizer_config.json", b"[" * 100_000),
+        ("tokenizer_config.json", b"\xff\xfe"),
+        ("special_tokens_map.json", b"[1]"),
+        ("chat_template.jinja", b"{{ '\xff' }}"),
+        ("whet.json", b"[" * 100_000),
+        ("adapter_config.json", b"{"),
+        ("adapter_config.json", b"[1]"),
+        ("adapter_config.json", b"[" * 100_000),
+        ("adapter_config.json", b'{"base_model_name_or_path": [1]}'),
     ],
 )
 def test_damaged_files_give_a_sentence(tiny, tmp_path, name, content):
     folder = copy(tiny, tmp_path)
     (folder / name).write_bytes(content)
     with pytest.raises(ModelError):
+        open_model(str(folder))
+
+
+def test_a_template_that_is_a_list_of_numbers_gives_a_sentence(tiny, tmp_path):
+    folder = copy(tiny, tmp_path)
+    (folder / "chat_template.jinja").unlink()
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "chat_template": [1]}))
+    with pytest.raises(ModelError, match="chat_template"):
+        open_model(str(folder))
+
+
+@pytest.mark.parametrize("content", ["[1]", "{", "[" * 100_000, "{}"])
+def test_a_damaged_adapter_with_a_known_base_gives_a_sentence(tiny, tmp_path, content):
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    (folder / "adapter_model.safetensors").write_bytes((tiny / "model.safetensors").read_bytes())
+    (folder / "adapter_config.json").write_text(content)
+    (folder / "whet.json").write_text(json.dumps({"base": str(tiny)}))
+    with pytest.raises(ModelError, match="adapter"):
         open_model(str(folder))
 
 
@@ -103,9 +134,11 @@ def test_weights_that_lack_tensors_are_refused(tiny, tmp_path):
 
 
 def test_names_that_mean_nothing_say_what_does(tmp_path):
-    for name in ("no-such-model", "./nowhere", str(tmp_path / "no.gguf")):
-        with pytest.raises(ModelError, match=r"model\.name"):
-            resolve(name)
+    for name in ("no-such-model", "./nowhere", str(tmp_path / "no.gguf"), "~nobody-here/model", *TOO_LONG):
+        for way in (resolve, open_model):
+            with pytest.raises(ModelError, match=r"model\.name") as caught:
+                way(name)
+            assert len(str(caught.value)) < 1000
     assert resolve(str(tmp_path)).folder == tmp_path
     with pytest.raises(ModelError, match=r"config\.json"):
         check_folder(tmp_path)

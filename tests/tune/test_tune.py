@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,6 +136,26 @@ def test_a_merged_export_loads_in_plain_transformers_with_the_same_logits(tuned,
     assert whet("export", tuned[0], "--merged", tmp_path / "again", check=False).returncode == 1
 
 
+@pytest.mark.parametrize("command", ["tune", "train"])
+def test_a_merged_export_answers_as_the_run_does_and_brings_a_card(tiny, tmp_path, command):
+    rows = write_rows(tmp_path / "rows.jsonl", 60)
+    base = ["--base", tiny] if command == "tune" else [f"model.name={tiny}"]
+    said = "Say the animal's name, nothing else."
+    whet(command, rows, *base, "--out", tmp_path / "run", *QUICK, "eval.limit=4", f"data.instruction={said}")
+    whet("export", tmp_path / "run", "--merged", tmp_path / "merged")
+    about = json.loads((tmp_path / "merged" / "whet.json").read_text())
+    assert about["instruction"] == said
+    assert not {"base", "base_weights", "kind", "quantize"} & set(about)
+    ways = [whet("chat", tmp_path / name, "--max-tokens", "8", input="1: say cat\n") for name in ("run", "merged")]
+    assert ways[0].stdout == ways[1].stdout != "\n"
+    card = (tmp_path / "merged" / "README.md").read_text()
+    assert said in card
+    assert "AutoModelForCausalLM.from_pretrained(folder)" in card
+    assert "Peft" not in card
+    assert str(tmp_path) not in card
+    assert command == "train" or str(tmp_path) not in (tmp_path / "run" / "README.md").read_text()
+
+
 def test_an_export_that_answers_differently_fails_and_leaves_nothing(tuned, tiny, tmp_path, monkeypatch):
     from whet.errors import ModelError
     from whet.models import export
@@ -186,6 +207,48 @@ def test_sigterm_at_any_stage_exits_75_and_resume_finishes(tiny, tmp_path, momen
     assert whet("resume", tmp_path / "run", check=False).returncode == 2
 
 
+@pytest.fixture
+def trained(tiny, tmp_path):
+    """A run that was stopped when its training had ended, with its own copy of everything it is made of."""
+    base, rows, run = shutil.copytree(tiny, tmp_path / "base"), write_rows(tmp_path / "rows.jsonl"), tmp_path / "run"
+    test = tmp_path / "test.jsonl"
+    test.write_text(
+        '{"prompt": "1 2: say cat", "completion": "cat!"}\n{"prompt": "so: say owl", "completion": "owl!"}\n'
+    )
+    whet("tune", rows, "--test", test, "--base", base, "--out", run, *QUICK[:3], "optim.steps=2", "eval.resamples=400")
+    (run / "report.json").unlink()
+    (run / "status.json").write_text('{"status": "interrupted", "time": 0}')
+    return tmp_path
+
+
+def test_a_trained_model_is_not_given_the_lineage_of_other_rows(trained):
+    rows, run = trained / "rows.jsonl", trained / "run"
+    before = (run / "fingerprint.json").read_text()
+    was = rows.read_text()
+    rows.write_text(was.replace("cat!", "CAT!"))
+    for given in ((), ("--allow-drift",)):
+        done = whet("resume", run, *given, check=False)
+        assert done.returncode not in (0, 75)
+        assert "training rows: was" in done.stderr
+        assert "start a new run" in done.stderr
+    assert (run / "fingerprint.json").read_text() == before
+    rows.write_text(was)
+    whet("resume", run)
+
+
+def test_what_may_change_after_training_is_recorded_and_the_lineage_stays(trained):
+    run, test = trained / "run", trained / "test.jsonl"
+    before = json.loads((run / "fingerprint.json").read_text())
+    test.write_text(test.read_text().replace("so: say owl", "thus: say owl"))
+    whet("resume", run, "--allow-drift")
+    report = json.loads((run / "report.json").read_text())
+    assert report["lineage"] == before
+    assert report["data"]["files"][str(test)] != before[f"data file {test}"]
+    said = f"changed after training ended: data file {test}: was {before[f'data file {test}']}, is "
+    assert [note for note in report["data"]["notes"] if note.startswith(said)]
+    assert f"drift allowed: {said}" in whet("show", run).stdout
+
+
 def test_full_weights_tune_labels_from_csv(tiny, tmp_path):
     rng = np.random.default_rng(0)
     with (tmp_path / "rows.csv").open("w", newline="") as file:
@@ -210,6 +273,39 @@ def test_full_weights_tune_labels_from_csv(tiny, tmp_path):
         assert {json.loads(line)["text"] for line in replies} <= {"up", "down"}
     chosen = json.loads(whet("evaluate", tmp_path / "run", tmp_path / "rows.csv", "--json", "eval.choose=true").stdout)
     assert 0 < chosen["metrics"]["label"]["value"] <= 1
+
+
+def test_a_label_that_training_does_not_know_is_a_note_and_not_the_end(tiny, tmp_path):
+    names = ["up", "down"]
+    lines = [f"{n} {names[n % 2] * 2} {n * 7919 % 97},{names[n % 2]}" for n in range(60)]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    (tmp_path / "new.csv").write_text("text,label\nwhere to,sideways\n9 upup 3 now,up\nand so on,down\n")
+    (tmp_path / "plain.jsonl").write_text('{"prompt": "where to", "completion": "sideways"}\n' * 1)
+    given = [tmp_path / "rows.csv", "--base", tiny, "--json", *QUICK[:3], "optim.steps=2", "eval.resamples=400"]
+    for number, test in enumerate(("new.csv", "plain.jsonl")):
+        run = tmp_path / f"run-{number}"
+        whet("tune", *given, "--test", tmp_path / test, "--out", run)
+        report = json.loads((run / "report.json").read_text())
+        (note,) = (note for note in report["data"]["notes"] if "not learned" in note)
+        assert note.startswith(f"1 of {3 - 2 * number} questions have a label that was not learned ('sideways'")
+        assert {"label": "sideways", "recall": 0.0}.items() <= report["labels"][-1 - (number == 0)].items()
+    done = whet("evaluate", run, tmp_path / "new.csv", "--json", "eval.resamples=400")
+    assert "1 of 3 questions have a label that was not learned ('sideways'" in done.stderr
+    assert json.loads(done.stdout)["metrics"]["macro_f1"]["value"] < 1
+
+
+def test_evaluate_asks_a_base_model_for_labels_as_tune_does(tiny, tmp_path):
+    names = ["up", "down"]
+    for name, count in (("rows", 60), ("test", 12)):
+        lines = [f"{name} {n} {names[n % 2] * 2} {n * 7919 % 97},{names[n % 2]}" for n in range(count)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    quick = ["model.dtype=float32", "eval.resamples=400", "eval.max_tokens=8"]
+    test, run = tmp_path / "test.csv", tmp_path / "run"
+    given = ["--test", test, "--base", tiny, "--out", run, "--json", *quick, "optim.steps=2"]
+    tuned = json.loads(whet("tune", tmp_path / "rows.csv", *given, "eval.contenders=zero_shot").stdout)
+    found = json.loads(whet("evaluate", tiny, test, "--json", *quick).stdout)
+    expected = tuned["contenders"]["zero_shot"]["log_loss"]["value"]
+    assert found["metrics"]["log_loss"]["value"] == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["questions", "text"])
@@ -238,8 +334,21 @@ def test_raw_text_is_judged_by_log_loss(tiny, tmp_path):
         "data.overlong=split",
     )
     result = json.loads(done.stdout)
-    assert result["verdict"]["metric"] == "negative log_loss"
-    assert set(result["contenders"]) == {"zero_shot", "tuned"}
+    found, losses = result["verdict"], {name: one["log_loss"] for name, one in result["contenders"].items()}
+    assert set(losses) == {"zero_shot", "tuned"}
+    assert found["metric"] == "log_loss"
+    assert found["difference"] == pytest.approx(losses["zero_shot"]["value"] - losses["tuned"]["value"])
+    assert "(lower is better)" in found["sentence"]
+
+
+def test_the_pieces_of_a_long_passage_are_judged_as_one(tiny, tmp_path):
+    for name, count in (("rows", 30), ("test", 7)):
+        text = "\n\n".join(f"{name} {n}, a line of the song " * 20 for n in range(count))
+        (tmp_path / f"{name}.txt").write_text(text)  # each of more than 500 tokens
+    given = [tmp_path / "rows.txt", "--test", tmp_path / "test.txt", "--base", tiny, "--out", tmp_path / "run"]
+    done = whet("tune", *given, "--json", *QUICK[:3], "optim.steps=2", "data.overlong=split", "data.max_tokens=64")
+    assert json.loads(done.stdout)["verdict"]["rows"] == 7
+    assert "7 passages" in json.loads(done.stdout)["verdict"]["sentence"]
 
 
 def test_the_same_model_under_two_names_is_hardly_ever_called_better():
@@ -251,6 +360,30 @@ def test_the_same_model_under_two_names_is_hardly_ever_called_better():
         one, other = (np.clip(level + rng.normal(0, 0.1, 60), 0, 1) for _ in range(2))
         wins += judge("f1", one.tolist(), {"same": other.tolist()}, resamples=400).status == "better"
     assert wins <= 10
+
+
+@pytest.mark.parametrize("kind", ["questions", "text"])
+def test_one_test_row_gives_json_that_any_reader_takes(tiny, tmp_path, kind):
+    def refuse(word):
+        raise AssertionError(f"{word} is not JSON")
+
+    if kind == "questions":
+        rows, test = write_rows(tmp_path / "rows.jsonl"), tmp_path / "test.jsonl"
+        test.write_text('{"prompt": "so: say owl", "completion": "owl!"}\n')
+    else:
+        rows, test = tmp_path / "rows.txt", tmp_path / "test.txt"
+        rows.write_text("\n\n".join(f"line {n} of the song" for n in range(60)))
+        test.write_text("a line of another song")
+    run = tmp_path / "run"
+    quick = [*QUICK[:3], "optim.steps=2", "eval.resamples=400"]
+    done = whet("tune", rows, "--test", test, "--base", tiny, "--out", run, "--json", *quick)
+    result = json.loads(done.stdout, parse_constant=refuse)
+    report = json.loads((run / "report.json").read_text(), parse_constant=refuse)
+    for found in (result["contenders"]["tuned"]["log_loss"], report["contenders"]["tuned"]["metrics"]["log_loss"]):
+        assert found["value"] > 0
+        assert found["low"] is found["high"] is None
+    assert "inf" not in (run / "README.md").read_text().split("## Environment")[0].replace("information", "")
+    assert "log_loss" in whet("show", run).stdout
 
 
 def test_resuming_needs_the_folder_of_a_run(tmp_path):

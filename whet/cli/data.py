@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from whet.cli.progress import Shown, out
+from whet.cli.progress import Shown, out, out_json
 
 app = typer.Typer(no_args_is_help=True, help="Check and look at data.", pretty_exceptions_enable=False)
 
@@ -59,12 +59,12 @@ def check(
     except DataError as error:
         if as_json:
             found = [{"path": p.path, "line": p.line, "what": p.what} for p in error.problems]
-            out(json.dumps({"paths": [path for named in files.values() for path in named], "problems": found}))
+            out_json({"paths": [path for named in files.values() for path in named], "problems": found})
         if target:
             target.write(refused(error.problems))
         raise
     if as_json:
-        out(json.dumps({**report.as_dict(), "problems": []}))
+        out_json({**report.as_dict(), "problems": []})
     else:
         for sentence in report.sentences():
             out(sentence)
@@ -106,21 +106,28 @@ def show(
     from rich.text import Text as Rich
 
     from whet.config.load import load
-    from whet.data.preflight import with_instruction
-    from whet.data.read import read
-    from whet.errors import UsageError
+    from whet.data.preflight import instruction_for, not_lessons, with_instruction
+    from whet.data.read import streams
+    from whet.errors import DataError, UsageError
+    from whet.pages.words import clean
+    from whet.types import Chat
 
     config = load(None, overrides or [])
-    dataset = read(file, config.data)
-    if row > len(dataset.examples):
-        raise UsageError(f"--row {row}: {file} has {len(dataset.examples):,} rows")
+    with ExitStack() as open_files:
+        read = streams([str(file)], config.data, [], open_files)
+        examples = [example for stream in read for example in stream]
+    if row > len(examples):
+        raise UsageError(f"--row {row}: {file} has {len(examples):,} rows")
+    if why := not_lessons(str(file), read[0].shape, examples[0]):
+        raise DataError([why])
     renderer, _ = _renderer(base or config.model.name)
     console = Console(highlight=False, soft_wrap=True)
-    example = with_instruction(dataset.examples[row - 1], config.data.instruction)
+    labelled = any(isinstance(example, Chat) and example.label is not None for example in examples)
+    example = with_instruction(examples[row - 1], instruction_for(config.data.instruction, labelled))
     for tokens in renderer.render(example, config.data.train_on):
         said = Rich()
         for trains, text in renderer.spans(tokens):
-            said.append(text, "bold green underline" if trains else "dim")
+            said.append(clean(text), "bold green underline" if trains else "dim")
         console.print(said)
         Shown().say(f"{tokens.source}: {len(tokens.ids):,} tokens, {tokens.trained:,} train (green and underlined)")
 

@@ -1,6 +1,5 @@
 """Starting and resuming runs from the command line."""
 
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from whet.cli.plan import config_of
-from whet.cli.progress import Shown, out
+from whet.cli.progress import Shown, measured, out, out_json
 from whet.config.load import dump, load_saved
 from whet.config.tree import Config
 from whet.errors import Interrupted, RunError, UsageError, WhetError
@@ -18,6 +17,12 @@ from whet.train.prepare import prepare
 from whet.train.stop import on_signals
 from whet.train.train import train
 from whet.tune.tune import summary, tune
+
+BEFORE_STEPS = frozenset(
+    ("run.json", "config.yaml", "status.json", "events.jsonl", "lock", "fingerprint.json", "precision.json",
+     "room.json")
+)  # fmt: skip
+"""What a run may have written before its first step."""
 
 
 def start(
@@ -41,7 +46,7 @@ def start(
 def resume(name: str, as_json: bool, allow_drift: bool) -> None:
     """Continue a run where it stopped."""
     run = Run(find(name).path.resolve())
-    begun_in = run.read_json("run.json")["started_in"]  # the recipe's data paths are relative to it
+    begun_in = str(run.said("run.json", "started_in"))  # the recipe's data paths are relative to it
     try:
         os.chdir(begun_in)
     except OSError as error:
@@ -56,7 +61,7 @@ def resume(name: str, as_json: bool, allow_drift: bool) -> None:
 
 def carry_out(config: Config, run: Run, as_json: bool, allow_drift: bool = False) -> None:
     """Do what the run's kind says, keep its status true, and print the result."""
-    kind = run.read_json("run.json")["kind"]
+    kind = run.said("run.json", "kind")
     begun = time.monotonic()
     with run.lock(), on_signals() as stop, Shown() as show:
         run.status = "running"
@@ -67,6 +72,8 @@ def carry_out(config: Config, run: Run, as_json: bool, allow_drift: bool = False
                 result = summary(report)
             else:
                 prepared = prepare(config, show)
+                for note in prepared.notes:
+                    show.say(note)
                 trained = train(config, run, prepared, show, stop, allow_drift=allow_drift)
                 result = {"run": str(run.path), "model": f"{run.path}/model", **trained.as_dict()}
         except Interrupted:
@@ -91,22 +98,23 @@ def _tell(result: dict[str, Any], run: Run, as_json: bool) -> None:
         show.say(f"report: {run.path}/report.html")
     show.say(f"talk to it: whet chat {run.path}")
     if as_json:
-        out(json.dumps(result))
+        out_json(result)
 
 
 def _table(result: dict[str, Any]) -> None:
     show = Shown()
     for name, metrics in result["contenders"].items():
-        cells = [f"{metric} {v['value']:.3f} ({v['low']:.3f} to {v['high']:.3f})" for metric, v in metrics.items()]
+        cells = [f"{metric} {measured(figures, 3)}" for metric, figures in metrics.items()]
         show.say(f"{name:>10}  {'   '.join(cells)}")
 
 
 def _forget_if_empty(run: Run) -> None:
-    """Remove a run that failed before anything was made in it: it would only be in the way of the next try."""
-    if any((run.path / name).exists() for name in ("ckpt", "model")):
+    """Remove a run that failed before its first step: it would only be in the way of the next try.
+
+    All of it or nothing: a run that holds anything else, a step taken above all, stays as it is.
+    """
+    if not run.path.is_dir() or any(path.name not in BEFORE_STEPS for path in run.path.iterdir()):
         return
-    made = ("run.json", "config.yaml", "status.json", "events.jsonl", "lock", "fingerprint.json", "precision.json")
-    for name in made:
-        (run.path / name).unlink(missing_ok=True)
-    if run.path.is_dir() and not any(run.path.iterdir()):
-        run.path.rmdir()
+    for path in list(run.path.iterdir()):
+        path.unlink(missing_ok=True)
+    run.path.rmdir()

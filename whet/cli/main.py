@@ -1,13 +1,14 @@
 """The command line. Each command opens its own door, so that `whet --help` loads neither torch nor transformers."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from whet.cli.data import app as data_app
-from whet.cli.progress import Shown, out
+from whet.cli.progress import Shown, out, out_json
+from whet.errors import RunError
+from whet.runs.run import Run
 
 app = typer.Typer(
     name="whet",
@@ -24,6 +25,7 @@ Overrides = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one JSON object on stdout.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder of the run; default is a new one under runs/.")]
+Seed = Annotated[int, typer.Option(min=0, help="Other replies with another, at a temperature above 0.")]
 RunPath = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, or its name under runs/.")]
 
 
@@ -76,7 +78,10 @@ def resume(
     as_json: AsJson = False,
     allow_drift: Annotated[
         bool,
-        typer.Option("--allow-drift", help="Go on although data, model or settings changed; it is recorded."),
+        typer.Option(
+            "--allow-drift",
+            help="Go on although data or settings changed, and record it; but not once a model has learned from them.",
+        ),
     ] = False,
 ) -> None:
     """Continue an interrupted run, to the bit."""
@@ -95,27 +100,31 @@ def chat(
     temperature: Annotated[float, typer.Option(min=0, max=2)] = 0.0,
     max_tokens: Annotated[int, typer.Option(min=1)] = 512,
     system: Annotated[str | None, typer.Option(help="System message; default is the one it was trained with.")] = None,
+    seed: Seed = 0,
 ) -> None:
     """Talk to a model; replies stream. End with Ctrl-D."""
     from whet.cli.talk import chat as talk
+    from whet.types import Sampling
 
-    talk(model, temperature, max_tokens, system)
+    talk(model, Sampling(temperature, max_tokens=max_tokens, seed=seed), system)
 
 
 @app.command()
 def generate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a base model or a model folder.")],
     source: Annotated[
-        Path, typer.Option("--input", help="Prompts: JSONL rows (messages or prompt), or lines of text.")
+        Path, typer.Option("--input", help="Prompts: rows as those of training, or a .txt of one a line.")
     ],
     target: Annotated[Path, typer.Option("--output", help="JSONL to write: one reply a prompt, in order.")],
     temperature: Annotated[float, typer.Option(min=0, max=2)] = 0.0,
     max_tokens: Annotated[int, typer.Option(min=1)] = 256,
+    seed: Seed = 0,
 ) -> None:
     """Answer a file of prompts."""
     from whet.cli.talk import generate as answer
+    from whet.types import Sampling
 
-    answer(model, source, target, temperature, max_tokens)
+    answer(model, source, target, Sampling(temperature, max_tokens=max_tokens, seed=seed))
 
 
 @app.command()
@@ -162,17 +171,9 @@ def runs(
     from whet.runs.store import listed
 
     found = listed(home)
-    rows = [
-        {
-            "run": str(run.path),
-            "kind": run.read_json("run.json")["kind"],
-            "status": run.status,
-            **_verdict(run.path),
-        }
-        for run in found
-    ]
+    rows = [_row(run) for run in found]
     if as_json:
-        out(json.dumps(rows))
+        out_json(rows)
         return
     for row in rows:
         out(f"{row['run']}  {row['kind']}  {row['status']}  {row.get('verdict', '')}".rstrip())
@@ -180,10 +181,15 @@ def runs(
         Shown().say(f"no runs under {home}; begin one with: whet tune DATA")
 
 
-def _verdict(path: Path) -> dict[str, str]:
-    file = path / "report.json"
-    found = json.loads(file.read_text(encoding="utf-8")).get("verdict") if file.exists() else None
-    return {"verdict": found["sentence"]} if found else {}
+def _row(run: Run) -> dict[str, str]:
+    """Return how a run stands; one that is damaged hides no other."""
+    try:
+        row = {"run": str(run.path), "kind": str(run.said("run.json", "kind")), "status": run.status}
+        report = run.read_json("report.json") if (run.path / "report.json").exists() else {}
+    except RunError as error:
+        return {"run": str(run.path), "kind": "?", "status": "damaged", "verdict": str(error)}
+    found = report.get("verdict") if isinstance(report, dict) else None
+    return {**row, "verdict": str(found["sentence"])} if isinstance(found, dict) and "sentence" in found else row
 
 
 @app.command()

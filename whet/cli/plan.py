@@ -1,16 +1,16 @@
 """What can be said before torch is loaded, which takes seconds: settings, files, runs."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from whet.cli.progress import out
+from whet.cli.progress import measured, out, out_json
 from whet.config.load import dump, load
 from whet.config.tree import Config
 from whet.data.scan import printable, refusal
 from whet.data.sources import files
 from whet.errors import DataError, Problem
-from whet.runs.run import disk
+from whet.runs.run import Run, disk
 from whet.runs.store import find
 
 
@@ -54,9 +54,13 @@ def show(name: str, as_json: bool) -> None:
         "events": list(run.read("events")),
     }
     if report.exists():
+        run.said("report.json", "contenders")
+        run.said("report.json", "training")
         told["report"] = run.read_json("report.json")
+    else:
+        told["training"] = _progress(run)
     if as_json:
-        out(json.dumps(told))
+        out_json(told)
         return
     out(f"{run.path}: {told['status']}")
     if "report" in told:
@@ -65,9 +69,34 @@ def show(name: str, as_json: bool) -> None:
             out(found["verdict"]["sentence"])
         for who, figures in found["contenders"].items():
             for metric, value in figures["metrics"].items():
-                out(f"  {who:>10} {metric:>9} {value['value']:.4f} ({value['low']:.4f} to {value['high']:.4f})")
+                out(f"  {who:>10} {metric:>9} {measured(value, 4)}")
         out(found["training"]["curve"])
+    elif told["training"]["steps"]:
+        out(_in_words(told["training"]))
     for event in told["events"]:
         out(f"  {event.get('event')}: {event.get('what', '')}")
     with disk(run.path):
         out(f"  files: {', '.join(sorted(path.name for path in run.path.iterdir()))}")
+
+
+def _progress(run: Run) -> dict[str, Any]:
+    """Return how far the training came: its steps, the first and the last loss, and every validation."""
+    losses, checked = _losses(run, "metrics"), _losses(run, "evals")
+    return {
+        "steps": losses[-1][0] if losses else 0,
+        "loss": [losses[0][1], losses[-1][1]] if losses else [],
+        "validation": [list(pair) for pair in checked],
+    }
+
+
+def _in_words(told: Mapping[str, Any]) -> str:
+    said = f"{told['steps']:,} steps, training loss {told['loss'][0]:.4f} to {told['loss'][1]:.4f}"
+    if not told["validation"]:
+        return said
+    step, best = min(told["validation"], key=lambda pair: pair[1])
+    return f"{said}, best validation loss {best:.4f} at step {step:,}"
+
+
+def _losses(run: Run, name: str) -> list[tuple[int, float]]:
+    lines = [line for line in run.read(name) if isinstance(line, dict) and {"step", "loss"} <= line.keys()]
+    return [(int(line["step"]), float(line["loss"])) for line in lines]

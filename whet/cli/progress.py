@@ -1,9 +1,11 @@
 """Progress on stderr: a live bar on a terminal, a line now and then elsewhere."""
 
+import json
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.markup import escape
@@ -90,6 +92,18 @@ class Shown:
             # The first replies tell nothing of the pace: much was read before them.
             about = f", about {left:.0f} s left" if new >= (self._total - self._skipped) / 20 else ""
             self.say(f"{self._name}: {self._done:g}/{self._total:g}{about}{' | ' if note else ''}{note}")
+
+
+def measured(figures: Mapping[str, Any], digits: int) -> str:
+    """Return a metric with its interval, where it has one."""
+    value, low, high = (figures.get(key) for key in ("value", "low", "high"))
+    around = "" if low is None or high is None else f" ({low:.{digits}f} to {high:.{digits}f})"
+    return f"{value:.{digits}f}{around}"
+
+
+def out_json(value: Any) -> None:
+    """Write one line of JSON to stdout; JSON has no word for a number that is not finite."""
+    out(json.dumps(value, allow_nan=False))
 
 
 def out(text: str) -> None:

@@ -5,13 +5,41 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from whet.config.tree import Config
 from whet.errors import ConfigError
+
+NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)  # ValueError: a date that is none
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads YAML, and refuses a key that stands twice, of which YAML would keep the last alone."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """See yaml.SafeLoader."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                where = f"on line {lines[key.value]} and on line {line}"
+                raise yaml.YAMLError(f"{key.value!r} stands twice, {where}; put both into one")
+            lines[key.value] = line
+        return node
+
+
+def _yaml(text: str) -> Any:
+    return yaml.load(text, _Loader)
+
+
+def _short(error: Exception) -> str:
+    return "brackets are nested too deep" if isinstance(error, RecursionError) else str(error)
 
 
 def load(path: str | Path | None, overrides: Sequence[str] = (), given: Mapping[str, str] | None = None) -> Config:
@@ -47,18 +75,22 @@ def load_saved(path: Path) -> Config:
 def read_tree(path: Path) -> dict[str, Any]:
     """Return the recipe as plain dictionaries."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        tree = _yaml(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot read the recipe: {error}") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    except NOT_YAML as error:
+        raise ConfigError(f"{path}: not valid YAML: {_short(error)}") from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: a recipe is a mapping of sections, not {type(tree).__name__}")
     return tree
 
 
 def apply(tree: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return `tree` with every "a.b=value" written into it; values are read as YAML."""
+    """Return `tree` with every "a.b=value" written into it.
+
+    The value of a key that takes text is that text as it stands (null or nothing leaves the key open, and quotes around
+    all of it are not part of it); others are read as YAML.
+    """
     problems = []
     for override in overrides:
         key, equals, value = override.partition("=")
@@ -73,17 +105,43 @@ def apply(tree: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
                 child = node[parent] = {}
             node = child
         try:
-            node[leaf] = scalar(value)
-        except yaml.YAMLError as error:
-            problems.append(f"{key}: {value!r} is not valid YAML: {error}")
+            node[leaf] = text(value) if _takes_text(key.split(".")) else scalar(value)
+        except NOT_YAML as error:
+            shown = value if len(value) <= 80 else f"{value[:80]}..."
+            problems.append(f"{key}: {shown!r} is not valid YAML: {_short(error)}")
     if problems:
         raise ConfigError("\n".join(problems))
     return tree
 
 
+def text(value: str) -> str | None:
+    """Return text as it stands, without quotes around it; None if it is null or nothing."""
+    if value.strip() in ("", "null", "~"):
+        return None
+    if value[0] in "'\"" and value[-1] == value[0]:
+        try:
+            read = _yaml(value)
+        except NOT_YAML:
+            return value
+        return read if isinstance(read, str) else value
+    return value
+
+
+def _takes_text(key: Sequence[str]) -> bool:
+    kind: Any = Config
+    for part in key:
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
+            kind = kind.model_fields[part].annotation
+        elif get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        else:
+            return False
+    return kind is str or kind == str | None
+
+
 def scalar(value: str) -> Any:
     """Return a YAML value, with 1e-4 read as the number people mean (YAML 1.1 calls it a string)."""
-    read = yaml.safe_load(value)
+    read = _yaml(value)
     if isinstance(read, str):
         try:
             return float(read)

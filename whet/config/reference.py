@@ -11,6 +11,8 @@ def reference() -> str:
         "# Every key",
         "",
         "Set a key in a recipe (YAML), or on the command line as `section.key=value`. Unknown keys are errors.",
+        "On the command line, text is taken as it stands (`null` or nothing leaves its key open, quotes around all of",
+        "it are taken off), and other values are read as YAML.",
     ]
     for name, field in Config.model_fields.items():
         section = field.annotation

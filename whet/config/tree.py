@@ -16,10 +16,15 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 """One name, several with commas between, or a list."""
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class Section(BaseModel):
     """A group of settings: unknown keys are errors and nothing changes after it is built."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True, protected_namespaces=()
+    )
 
 
 class Model(Section):
@@ -86,7 +91,7 @@ class Data(Section):
     """true takes numbers, true and false in a column of text as the text they are written as."""
     limit: int | None = Field(None, ge=1)
     """Use at most this many training rows, drawn by content hash."""
-    shares: tuple[float, float] = (0.1, 0.15)
+    shares: tuple[Share, Share] = (0.1, 0.15)
     """Shares set aside for validation and test when no files are given for them."""
     group: Names | None = None
     """Columns whose equal values keep rows on one side, such as a user or a document. Left open, columns that are
@@ -116,9 +121,9 @@ class Optim(Section):
 
     lr: float | None = Field(None, gt=0)
     """Peak learning rate."""
-    epochs: float | None = Field(None, gt=0)
+    epochs: float | None = Field(None, gt=0, le=1e6)
     """Passes over the training rows."""
-    steps: int | None = Field(None, ge=1)
+    steps: int | None = Field(None, ge=1, le=10**9)
     """Optimizer steps; overrides epochs."""
     rows: int | None = Field(None, ge=1)
     """Rows per optimizer step."""
@@ -195,5 +200,5 @@ class Config(Section):
     optim: Optim = Optim()
     save: Save = Save()
     eval: Eval = Eval()
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
     """Seeds the order of rows, the adapter's first weights and the resamplings."""

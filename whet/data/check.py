@@ -13,7 +13,7 @@ from typing import Any
 from whet.config.tree import Data
 from whet.data.findings import Finding, Found, Inspection, Seen
 from whet.data.lengths import Lengths
-from whet.data.preflight import Rendered, render_some
+from whet.data.preflight import Rendered, instruction_for, render_some, with_instruction
 from whet.data.read import Stream
 from whet.data.render import Renderer
 from whet.data.trail import digest
@@ -241,7 +241,8 @@ class _Ruler:
 
     def measure(self, example: Lesson) -> None:
         self._asked = True
-        self._waiting.append(example)
+        labelled = isinstance(example, Chat) and example.label is not None
+        self._waiting.append(with_instruction(example, instruction_for(self._data.instruction, labelled)))
         if len(self._waiting) >= AT_ONCE:
             self._flush()
 

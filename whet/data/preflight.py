@@ -3,14 +3,18 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from whet.config.tree import Data
 from whet.data.render import Renderer
 from whet.errors import DataError, ModelError, Problem
-from whet.types import Chat, Example, Text, Tokens
+from whet.types import Chat, Example, Prompt, Text, Tokens
+
+Row = TypeVar("Row", bound=Example)
 
 LONGEST = 4096
 LONGEST_REPLY = 256
+CLASSIFY = "Classify the message. Answer with its label only."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,27 @@ def longest_row(data: Data, context: int) -> int:
     return min(data.max_tokens or min(context, LONGEST), context)
 
 
-def with_instruction(example: Example, instruction: str | None) -> Example:
+def instruction_for(asked: str | None, labelled: bool) -> str | None:
+    """Return the system message that says what the task is, where rows do not say it themselves.
+
+    `asked` is `data.instruction`; `labelled` says whether answers are some of a fixed set of labels.
+    """
+    if asked is not None:
+        return asked
+    return CLASSIFY if labelled else None
+
+
+def not_lessons(path: str, shape: str, first: Example) -> Problem | None:
+    """Return why rows like the first of a file cannot be learned as answers, and the way out."""
+    if isinstance(first, Chat | Text):
+        return None
+    if isinstance(first, Prompt):
+        return Problem(path, 0, f"its rows ({shape}) are prompts without an answer to learn; add one to each row")
+    way = f"whet data convert {path} --to messages --out FILE.jsonl"
+    return Problem(path, 0, f"its rows ({shape}) judge replies; to learn the preferred ones alone: {way}")
+
+
+def with_instruction(example: Row, instruction: str | None) -> Row:
     """Return the example with a system message, unless it is raw text or has one."""
     if not instruction or not isinstance(example, Chat) or example.messages[0].role == "system":
         return example
@@ -107,7 +131,7 @@ def render_some(
             continue
         for row in rendered:
             written.append(len(row.ids))
-            complaint = _complaint(row, renderer)
+            complaint = _complaint(row, renderer, data.train_on == "all")
             if complaint:
                 problems.append(Problem(*where, complaint))
             elif len(row.ids) <= longest:
@@ -122,13 +146,13 @@ def render_some(
     return Rendered(tuple(rows), *done, tuple(quoted), tuple(written)), problems
 
 
-def _complaint(row: Tokens, renderer: Renderer) -> str | None:
+def _complaint(row: Tokens, renderer: Renderer, everything: bool) -> str | None:
     if not row.trained:
         return "no token of this row would train: it has no answer of weight above 0; add one or remove the row"
     ends = [
         at
         for at, weight in enumerate(row.weights)
-        if weight > 0 and (at + 1 == len(row.ids) or not row.weights[at + 1])
+        if weight > 0 and (at + 1 == len(row.ids) or not (everything or row.weights[at + 1]))
     ]
     if any(row.ids[at] not in renderer.stops for at in ends):
         return "the end token of an answer would not train, so the model would not learn to stop"

@@ -1,7 +1,7 @@
 """From a file to examples, or to every problem that stands in the way."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cache
 from itertools import chain, islice
@@ -105,7 +105,7 @@ class Stream:
             find("data.shapes", data.shape)  # a name that is not one is said before anything is read
         if why := refusal(path):
             raise DataError([Problem(found.path, 0, why)])
-        rows = _rows(path, found, self._format_notes)
+        rows = rows_there(path, found, self._format_notes)
         first = list(islice(rows, FIRST_ROWS))
         if not first:
             raise DataError(found.problems or [Problem(found.path, 0, "there are no rows in it; add some examples")])
@@ -118,7 +118,7 @@ class Stream:
                     places, groups=tuple(name for name in places.groups if name not in reading.required)
                 )
             reasoning = Reasoning(data.reasoning)
-            sound = _sound(chain(first, rows), reading, self.shape, data, found)
+            sound = alike(chain(first, rows), reading, self.shape, data, found)
             for example in map(reasoning.into, _examples(sound, reading, places, data, found)):
                 if not self._told:
                     self._told = [reading.note, *_told(reading, data, example), *places.notes(data, table)]
@@ -151,7 +151,7 @@ def streams(named: Iterable[str], data: Data, notes: list[str], stack: ExitStack
     return found
 
 
-def _rows(path: Path, found: Findings, notes: list[str]) -> Iterator[Line]:
+def rows_there(path: Path, found: Findings, notes: list[str]) -> Iterator[Line]:
     """Yield the rows up to where the file cannot be read any further."""
     try:
         yield from rows_of(path, found, notes)
@@ -161,6 +161,12 @@ def _rows(path: Path, found: Findings, notes: list[str]) -> Iterator[Line]:
         found.problems.append(Problem(found.path, 0, str(error)))
     except OSError as error:
         found.problems.append(Problem(found.path, 0, f"reading failed: {error.strerror or error}; try again"))
+
+
+def understood(rows: Sequence[Row], data: Data) -> tuple[str, Reading | None]:
+    """Return the shape of a file's first rows and how it reads them; no reading if no shape knows them."""
+    table = Table(tuple(rows))
+    return _fitting(_teaching(table, columns(table, data)), data)
 
 
 def _teaching(table: Table, places: Columns) -> Table:
@@ -237,7 +243,7 @@ def _examples(
             yield _placed(example, source, place, system)
 
 
-def _sound(rows: Iterable[Line], reading: Reading, shape: str, data: Data, found: Findings) -> Iterator[Line]:
+def alike(rows: Iterable[Line], reading: Reading, shape: str, data: Data, found: Findings) -> Iterator[Line]:
     """Yield the rows that have every column they need, written as in the rows before; the others are found."""
     kinds: dict[str, tuple[str, int]] = {}  # column -> what it holds, and the line that says so
     expected = " and ".join(repr(column) for column in reading.required)

@@ -276,9 +276,12 @@ def _settings(folder: Path) -> dict[str, Any]:
         file = folder / name
         if file.is_file():
             try:
-                settings.update(json.loads(file.read_text(encoding="utf-8")))
-            except ValueError as error:
+                found = json.loads(file.read_text(encoding="utf-8"))
+            except (OSError, ValueError, RecursionError) as error:
                 raise ModelError(f"{file}: not valid JSON: {error}") from None
+            if not isinstance(found, dict):
+                raise ModelError(f"{file}: not the settings of a tokenizer; fetch the model's own file again")
+            settings.update(found)
     return settings
 
 
@@ -291,8 +294,16 @@ def _token(value: Any) -> str | None:
 def _template(folder: Path, settings: dict[str, Any]) -> str | None:
     file = folder / "chat_template.jinja"
     if file.is_file():
-        return file.read_text(encoding="utf-8")
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{file}: not text in UTF-8: {error}") from None
     found = settings.get("chat_template")
     if isinstance(found, list):  # several named templates; "default" is the one for conversations
-        found = next((entry.get("template") for entry in found if entry.get("name") == "default"), None)
+        named = [entry for entry in found if isinstance(entry, dict)]
+        if len(named) < len(found):
+            raise ModelError(
+                f"{folder / 'tokenizer_config.json'}: chat_template is no template and no list of named ones"
+            )
+        found = next((entry.get("template") for entry in named if entry.get("name") == "default"), None)
     return found if isinstance(found, str) and found else None

@@ -85,7 +85,7 @@ def sentences(trail: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
     how = f"{trail['step']}{f' ({settings})' if settings else ''}"
     yield f"{'  ' * depth}{trail['file']}: {how}: {counts}; {trail['time']}, whet {trail['whet']}"
     for source in trail["sources"]:
-        if source["trail"]:
+        if source.get("trail"):
             yield from sentences(source["trail"], depth + 1)
         else:
             yield f"{'  ' * (depth + 1)}{source['file']}: sha256 {source['sha256'][:16]}"

@@ -25,7 +25,7 @@ class FewShot:
 
     def __init__(self, engine: Engine, examples: Sequence[Chat], shots: int, fits: Callable[[Prompt], bool]) -> None:
         self._engine, self._fits = engine, fits
-        self._pairs = [pair for example in examples if (pair := _last_exchange(example))]
+        self._pairs = [pair for example in examples if (pair := last_exchange(example))]
         self._shots = min(shots, len(self._pairs))
         self.shown: list[int] = []  # how many examples each prompt got
         self._index = bm25s.BM25()
@@ -59,7 +59,8 @@ def _words(texts: Sequence[str]) -> list[list[str]]:
     return [words(text) or [""] for text in texts]
 
 
-def _last_exchange(example: Chat) -> tuple[Message, Message] | None:
+def last_exchange(example: Chat) -> tuple[Message, Message] | None:
+    """Return the last question and its answer, None if nothing was asked."""
     *before, answer = example.messages
     asked = next((message for message in reversed(before) if message.role == "user"), None)
     return (asked, answer) if asked is not None and answer.role == "assistant" else None

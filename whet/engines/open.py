@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from whet.config.tree import Model
 from whet.data.render import Renderer
 from whet.engines.local import Local
 from whet.errors import ModelError, UsageError
 from whet.models.adapt import CONFIG, load_adapter
-from whet.models.export import ABOUT, check_base
-from whet.models.load import context_of, device_of, dtype_of, load
+from whet.models.export import check_base, read_about
+from whet.models.load import DTYPES, context_of, device_of, dtype_of, load
 from whet.models.policy import Policy
 from whet.models.quantized import Quantize
-from whet.models.source import Say, resolve
+from whet.models.source import Say, is_file, is_folder, resolve
+from whet.runs.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +44,16 @@ def open_model(name: str, model: Model | None = None, say: Say = lambda _: None)
     """
     settings = model or Model()
     folder = Path(name)
-    if (folder / "run.json").is_file():
+    if is_file(folder / "run.json"):
         folder = folder / "model"
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise ModelError(f"{name}: this run has no finished model yet; continue it with `whet resume {name}`")
-    about = _about(folder)
+    about = read_about(folder)
     device = device_of(settings.device)
-    dtype = dtype_of(settings.dtype, device)
-    adapted = (folder / CONFIG).is_file()
-    base = resolve(_base_name(folder, about) if adapted else str(folder) if folder.is_dir() else name, say)
-    renderer = Renderer(folder if (folder / "tokenizer.json").is_file() else base.folder)
+    dtype = dtype_of(_precision(folder, about, device) if settings.dtype == "auto" else settings.dtype, device)
+    adapted = is_file(folder / CONFIG)
+    base = resolve(_base_name(folder, about) if adapted else str(folder) if is_folder(folder) else name, say)
+    renderer = Renderer(folder if is_file(folder / "tokenizer.json") else base.folder)
     if "template" in about and about["template"] != renderer.digest:
         raise ModelError(
             f"{folder}: the chat template or tokenizer is not the one this model was trained with, so its answers "
@@ -64,6 +67,20 @@ def open_model(name: str, model: Model | None = None, say: Say = lambda _: None)
     return Opened(Local(weights, renderer, context, packs=Policy(weights).packs), about, base.folder)
 
 
+def _precision(folder: Path, about: dict[str, Any], device: torch.device) -> str:
+    """Return the precision that the model was trained and judged in; auto where that was on another kind of device.
+
+    A measurement may turn out otherwise the next time, and with it an answer.
+    """
+    if about.get("device") == device.type and str(about.get("dtype")) in DTYPES:
+        return str(about["dtype"])
+    file = folder.parent / "precision.json"  # runs that were trained before whet.json had it
+    if "dtype" in about or "kind" not in about or not is_file(file):
+        return "auto"
+    said = Run(folder.parent).read_json(file.name)
+    return str(said) if str(said) in DTYPES else "auto"
+
+
 def _quantize(name: str, about: dict[str, Any], settings: Model) -> Quantize | None:
     """Return how the linear layers are kept: as they were in training, where that is known."""
     trained: Quantize | None = about.get("quantize") if "kind" in about else settings.quantize
@@ -75,19 +92,21 @@ def _quantize(name: str, about: dict[str, Any], settings: Model) -> Quantize | N
     return trained
 
 
-def _about(folder: Path) -> dict[str, Any]:
-    file = folder / ABOUT
-    if not file.is_file():
-        return {}
-    try:
-        about = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{file}: not valid JSON: {error}") from None
-    return about if isinstance(about, dict) else {}
+def about_of(name: str) -> dict[str, Any]:
+    """Return what the model of a run, or a model folder, says about how it was trained; nothing for a base model."""
+    folder = Path(name)
+    return read_about(folder / "model" if (folder / "run.json").is_file() else folder)
 
 
 def _base_name(folder: Path, about: dict[str, Any]) -> str:
     if "base" in about:
         return str(about["base"])
-    adapter = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    return str(adapter.get("base_model_name_or_path") or "")
+    file = folder / CONFIG
+    try:
+        adapter = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{file}: not valid JSON: {error}") from None
+    name = adapter.get("base_model_name_or_path") if isinstance(adapter, dict) else None
+    if not isinstance(name, str) or not name:
+        raise ModelError(f"{file}: names no base model (base_model_name_or_path)")
+    return name

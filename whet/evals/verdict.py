@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from whet.evals.bounds import bound
 from whet.evals.stats import (
     PairedDifference,
     minimum_detectable_effect,
@@ -13,30 +14,53 @@ from whet.evals.stats import (
     sign_flip,
 )
 
+ALIKE = 0.05
+"""Models that scored the same on every row are told to be alike once, at the level of confidence, fewer than this share
+of such rows can differ: 59 rows at 95 % (the rule of three says 3 / rows)."""
+
+Status = Literal["better", "not_better", "cannot_tell"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What the scores are: a metric's name, whether less of it is better, and what has one score each.
+
+    `telling` names other metrics to look at where this one is 0 for everybody.
+    """
+
+    name: str
+    lower: bool = False
+    unit: str = "question"
+    telling: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether the tuned model beats the strongest baseline, with the numbers that say so.
 
-    `minimum_effect` is the smallest difference these rows would show four times in five (None for a single
-    row). `rows_needed` is set only when the answer is "cannot_tell".
+    `difference` is the gain, above 0 where tuning is better: tuned minus baseline, for a metric of which less is better
+    baseline minus tuned; `low` and `high` are its interval (None where nothing bounds it). `minimum_effect` is the
+    smallest difference these rows would show four times in five (None for a single row, and where the difference does
+    not vary from row to row). `rows_needed` is set only when the answer is "cannot_tell" and more rows could change
+    that.
     """
 
-    status: Literal["better", "not_better", "cannot_tell"]
+    status: Status
     metric: str
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     rows: int
     p_value: float
     minimum_effect: float | None
     rows_needed: int | None
     baseline: str
     sentence: str
+    unit: str = "question"
 
 
 def judge(
-    metric: str,
+    measure: str | Measure,
     tuned: Sequence[float],
     baselines: Mapping[str, Sequence[float]],
     *,
@@ -45,16 +69,20 @@ def judge(
     seed: int = 0,
     margin: float = 0.0,
 ) -> Verdict:
-    """Return the verdict on scores of the same rows in the same order, higher being better.
+    """Return the verdict on scores of the same rows in the same order: 0 or more, higher being better.
+
+    Where the measure says that lower is better, they are any numbers.
 
     The tuned model meets the baseline with the highest mean, the first of equals. The best of several looks
     better than it is, so picking it makes "better" harder to earn, never easier.
 
-    - "not_better": every row has the same score; or the whole interval lies at or below `margin`, the
-      smallest gain worth having, and the sign-flip test rejects a gain of `margin`.
+    - "not_better": every row has the same score, and there are enough of them that fewer than `ALIKE` (or `margin`,
+      where that is less) of such rows can differ; or the whole interval lies at or below `margin`, the smallest gain
+      worth having, and the sign-flip test rejects a gain of `margin`.
     - "better": the whole interval lies above 0 and the sign-flip test rejects 0. A tie is never a win.
-    - "cannot_tell": anything else. `rows_needed` is then for a difference as large as the one observed; when
-      that is not positive, for `margin`, or without one for half of `minimum_effect`.
+    - "cannot_tell": anything else, and scores that are 0 for everybody on every row: the metric then tells nothing,
+      however many the rows. `rows_needed` is for a difference as large as the one observed; when that is not positive,
+      for `margin`, or without one for half of `minimum_effect`.
 
     A gain that is certain but smaller than `margin` is "not_better". Fewer rows than `_fewest` cannot win or
     lose.
@@ -62,34 +90,53 @@ def judge(
     Raises: ValueError if there is no baseline, no row, unequal counts, a score that is not finite or a
     negative margin.
     """
+    measure = Measure(measure) if isinstance(measure, str) else measure
+    _demand(measure.name, tuned, baselines, margin)
+    sign = -1.0 if measure.lower else 1.0
+    baseline = max(baselines, key=lambda name: sign * math.fsum(baselines[name]))
+    ours, theirs = ([sign * float(score) for score in column] for column in (tuned, baselines[baseline]))
+    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+    found = paired_difference(ours, theirs, resamples=resamples, confidence=confidence, seed=seed)
+    least = minimum_detectable_effect(differences, confidence=confidence) if varies(differences) else None
+
+    silent = not measure.lower and not any(ours) and not any(theirs)
+    if not any(differences):
+        enough = _enough(confidence, margin)
+        status: Status = "not_better" if found.rows >= enough and not silent else "cannot_tell"
+        needed = enough if found.rows < enough and not silent else None
+    else:
+        against = sign_flip([one - margin for one in differences], resamples=resamples, seed=seed)
+        status = _told(found, against, margin, 1 - confidence)
+        needed = _needed(differences, found.value, least, margin, confidence) if status == "cannot_tell" else None
+    means = f"{measure.name} {_mean(tuned):.3f} against {_mean(baselines[baseline]):.3f} for {baseline}"
+    means += " (lower is better)" * measure.lower
+    sentence = _sentence(status, means, found, confidence, needed, margin, measure)
+    return Verdict(
+        status=status, metric=measure.name, difference=found.value, low=bound(found.low), high=bound(found.high),
+        rows=found.rows, p_value=found.p_value, minimum_effect=least, rows_needed=needed, baseline=baseline,
+        sentence=sentence, unit=measure.unit,
+    )  # fmt: skip
+
+
+def _told(found: PairedDifference, against: float, margin: float, level: float) -> Status:
+    """Return the status of rows that differ; `against` is the p-value of a gain of `margin`."""
+    if found.high <= margin and against < level:
+        return "not_better"
+    return "better" if found.low > 0 and found.p_value < level else "cannot_tell"
+
+
+def varies(differences: Sequence[float]) -> bool:
+    """Say whether rows differ from one another: without that, nothing is known of what more of them would show."""
+    return max(differences) - min(differences) > 1e-9  # less is rounding
+
+
+def _demand(metric: str, tuned: Sequence[float], baselines: Mapping[str, Sequence[float]], margin: float) -> None:
     if not baselines:
         raise ValueError("no baseline to compare with; keep zero_shot or few_shot in eval.contenders")
     if not (math.isfinite(margin) and margin >= 0):
         raise ValueError(f"margin must be 0 or more, not {margin}")
     for name, scores in baselines.items():
         _check(metric, tuned, name, scores)
-    rows, level = len(tuned), 1 - confidence
-    baseline = max(baselines, key=lambda name: math.fsum(baselines[name]))
-    differences = [float(a) - float(b) for a, b in zip(tuned, baselines[baseline], strict=True)]
-    found = paired_difference(tuned, baselines[baseline], resamples=resamples, confidence=confidence, seed=seed)
-    least = minimum_detectable_effect(differences, confidence=confidence) if rows > 1 else None
-
-    equal = not any(differences)
-    against = [difference - margin for difference in differences]
-    status: Literal["better", "not_better", "cannot_tell"] = "cannot_tell"
-    needed: int | None = None
-    if equal or (found.high <= margin and sign_flip(against, resamples=resamples, seed=seed) < level):
-        status = "not_better"
-    elif found.low > 0 and found.p_value < level:
-        status = "better"
-    else:
-        needed = _needed(differences, found.value, least, margin, confidence)
-    means = f"{metric} {_mean(tuned):.3f} against {_mean(baselines[baseline]):.3f} for {baseline}"
-    sentence = _sentence(status, means, found, confidence, needed, margin)
-    return Verdict(
-        status=status, metric=metric, difference=found.value, low=found.low, high=found.high, rows=rows,
-        p_value=found.p_value, minimum_effect=least, rows_needed=needed, baseline=baseline, sentence=sentence,
-    )  # fmt: skip
 
 
 def _check(metric: str, tuned: Sequence[float], name: str, scores: Sequence[float]) -> None:
@@ -112,6 +159,11 @@ def _fewest(confidence: float) -> int:
     return math.floor(1 - math.log2(1 - confidence)) + 1
 
 
+def _enough(confidence: float, margin: float) -> int:
+    """Return how many rows without a difference rule out that as many as `ALIKE`, or `margin`, of them differ."""
+    return math.ceil(math.log(1 - confidence) / math.log(1 - min(margin or ALIKE, ALIKE)))
+
+
 def _needed(differences: Sequence[float], value: float, least: float | None, margin: float, confidence: float) -> int:
     """Return about how many rows would settle it: more than there are, and enough for the test."""
     more = max(len(differences) + 1, _fewest(confidence))
@@ -122,20 +174,34 @@ def _needed(differences: Sequence[float], value: float, least: float | None, mar
 
 
 def _sentence(
-    status: str, means: str, found: PairedDifference, confidence: float, needed: int | None, margin: float
+    status: Status,
+    means: str,
+    found: PairedDifference,
+    confidence: float,
+    needed: int | None,
+    margin: float,
+    measure: Measure,
 ) -> str:
-    questions = f"{found.rows:,} question" + "s" * (found.rows != 1)
-    interval = f"{100 * confidence:g} % interval {_signed(found.low)} to {_signed(found.high)}"
-    gap = f"a difference of {_signed(found.value)}"
+    units = f"{found.rows:,} {measure.unit}" + "s" * (found.rows != 1)
+    interval = "no interval"
+    if math.isfinite(found.high - found.low):
+        interval = f"{100 * confidence:g} % interval {_signed(found.low)} to {_signed(found.high)}"
+    gap = f"a {'gain' if measure.lower else 'difference'} of {_signed(found.value)}"
     if status == "better":
-        return f"Tuning helped: {means}, {gap} ({interval}, {questions})."
+        return f"Tuning helped: {means}, {gap} ({interval}, {units})."
+    alike = found.value == found.low == found.high == 0
     if needed is not None:
         more = f"about {_round(needed):,} would be needed"
-        return f"Cannot tell with {questions}: {means}, {gap} ({interval}); {more}."
-    if found.value == found.low == found.high == 0:
-        return f"Do not tune: {means}, the same score on each of {questions}."
+        if alike:
+            return f"Cannot tell with {units}: {means}, the same score on each; {more}."
+        return f"Cannot tell with {units}: {means}, {gap} ({interval}); {more}."
+    if status == "cannot_tell":
+        look = f"look at {' and '.join(measure.telling)}" if measure.telling else "name another with eval.scorers"
+        return f"Cannot tell with {units}: {measure.name} is 0 for everybody, so it tells nothing here; {look}."
+    if alike:
+        return f"Do not tune: {means}, the same score on each of {units}."
     small = f"; a gain of {margin:.3f} or more is ruled out" if margin > 0 else ""
-    return f"Do not tune: {means}, {gap} ({interval}, {questions}){small}."
+    return f"Do not tune: {means}, {gap} ({interval}, {units}){small}."
 
 
 def _signed(value: float) -> str:

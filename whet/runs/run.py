@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from whet.errors import FitError, RunError
 
@@ -50,7 +50,7 @@ class Run:
             return
         for line in file.read_text(encoding="utf-8", errors="replace").split("\n"):
             try:
-                yield json.loads(line)
+                yield json.loads(line, parse_constant=lambda _: None)
             except ValueError:
                 continue
 
@@ -61,26 +61,41 @@ class Run:
         replace_whole(self.path / f"{name}.jsonl", text)
 
     def write_json(self, name: str, value: Any) -> None:
-        """Write a JSON file whole: readers see the old one or the new, never half of one."""
-        replace_whole(self.path / name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        """Write a JSON file whole: readers see the old one or the new, never half of one.
+
+        Raises:
+            ValueError: a number is not finite, which JSON cannot say.
+        """
+        replace_whole(self.path / name, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
     def read_json(self, name: str) -> Any:
-        """Return the content of a JSON file of the run.
+        """Return the content of a JSON file of the run; numbers that are not finite, of older runs, are None.
 
         Raises:
             RunError: it is not there or damaged.
         """
         try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
+            return json.loads((self.path / name).read_text(encoding="utf-8"), parse_constant=lambda _: None)
         except FileNotFoundError:
             raise RunError(f"{self.path}: no {name}; is this the folder of a whet run?") from None
         except (OSError, ValueError) as error:
             raise RunError(f"{self.path / name}: cannot be read: {error}") from None
 
+    def said(self, name: str, key: str) -> Any:
+        """Return what a JSON file of the run says under a key.
+
+        Raises:
+            RunError: the file is not there, damaged, or does not say it.
+        """
+        value = self.read_json(name)
+        if not isinstance(value, dict) or key not in value:
+            raise RunError(f"{self.path / name}: is damaged: it does not say {key!r}; restore it, or start a new run")
+        return value[key]
+
     @property
     def status(self) -> Status:
         """How the run stands; a run that says "running" but whose process is gone has failed."""
-        said: Status = self.read_json("status.json")["status"]
+        said: Status = self.said("status.json", "status")
         if said == "running" and not self.locked():
             return "failed"
         return said
@@ -96,19 +111,35 @@ class Run:
         Raises:
             RunError: another process holds it.
         """
-        with disk(self.path), (self.path / "lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunError(f"{self.path}: another process is working on this run; wait for it or stop it") from None
+        with disk(self.path):
+            file = (self.path / "lock").open("a+")
+        with file:
+            if not _held(file, fcntl.LOCK_EX, patience_s=0.5):  # who looks whether it is locked holds it for an instant
+                raise RunError(f"{self.path}: another process is working on this run; wait for it or stop it")
             yield
 
     def locked(self) -> bool:
-        """Say whether some process holds the run."""
+        """Say whether some process holds the run. Several may look at once."""
         try:
-            with self.lock():
+            with (self.path / "lock").open("rb") as file:
+                return not _held(file, fcntl.LOCK_SH)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+
+
+def _held(file: IO[Any], how: int, patience_s: float = 0.0) -> bool:
+    """Take a file's lock if it is free, or becomes free soon; it goes when the file is closed."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(file, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
                 return False
-        except RunError:
+            time.sleep(0.02)
+        else:
             return True
 
 

@@ -1,6 +1,7 @@
 """Where runs are: made, listed and found."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -46,10 +47,11 @@ def find(path: str | Path, home: str | Path = "runs") -> Run:
         RunError: there is none; the message lists the runs there are.
     """
     for candidate in (Path(path), Path(home) / str(path)):
-        if (candidate / "run.json").is_file():
-            return Run(candidate)
+        with suppress(OSError, ValueError):  # a name that no file can have
+            if (candidate / "run.json").is_file():
+                return Run(candidate)
     there = ", ".join(run.id for run in listed(home)[-5:]) or "none yet"
-    raise RunError(f"{path}: no run here (runs under {home}: {there})")
+    raise RunError(f"{str(path)[:200]}: no run here (runs under {home}: {there})")
 
 
 def listed(home: str | Path = "runs") -> list[Run]:

@@ -1,5 +1,7 @@
 """A run goes on with what it was begun with, or says what changed."""
 
+from collections.abc import Mapping
+
 import torch
 
 from whet.config.load import digest
@@ -9,12 +11,20 @@ from whet.models.load import device_of
 from whet.runs.run import Run
 from whet.train.prepare import Prepared
 
+LEARNED = ("training rows", "chat template and tokenizer", "base weights")
+"""What a finished model is made of: no later change of it can be recorded, only learned from anew."""
 
-def check_drift(config: Config, run: Run, prepared: Prepared, allow: bool) -> None:
+
+def check_drift(
+    config: Config, run: Run, prepared: Prepared, allow: bool, ended: Mapping[str, str] | None = None
+) -> None:
     """Remember what a run was begun with, or make sure that it is still so.
 
+    `ended` is what training ended with, where it has.
+
     Raises:
-        DriftError: something changed, every such thing is named; `allow` records it instead.
+        DriftError: something changed, every such thing is named; `allow` records it instead, unless it is something
+            that a finished model has learned from.
     """
     now = {
         **prepared.fingerprint(config),
@@ -27,23 +37,44 @@ def check_drift(config: Config, run: Run, prepared: Prepared, allow: bool) -> No
     if not file.exists():
         run.write_json("fingerprint.json", now)
         return
+    if ended and (lost := _changes({name: ended.get(name) for name in LEARNED}, {name: now[name] for name in LEARNED})):
+        raise DriftError(
+            "\n".join(
+                [
+                    f"{run.path}: changed since this run's training ended, so its model has not seen it:",
+                    *(f"  {line}" for line in lost),
+                    "put it back as it was, or start a new run; --allow-drift cannot help here",
+                ]
+            )
+        )
     then = run.read_json("fingerprint.json")
-    changed = [name for name in sorted({*now, *then}) if now.get(name) != then.get(name)]
-    if changed and not allow:
-        lines = [f"  {name}: was {then.get(name)}, is {now.get(name)}" for name in changed]
+    changes = _changes(then, now)
+    if changes and not allow:
         raise DriftError(
             "\n".join(
                 [
                     f"{run.path}: changed since this run was begun:",
-                    *lines,
+                    *(f"  {line}" for line in changes),
                     "put it back as it was, start a new run, or resume with --allow-drift (it is then recorded)",
                 ]
             )
         )
-    if changed:
+    if changes:
+        when = "after training ended" if ended else "before training ended"
         run.log(
             "events",
             event="drift allowed",
-            changed={name: [then.get(name), now.get(name)] for name in changed},
+            what=f"changed {when}: {'; '.join(changes)}",
+            changed={
+                name: [then.get(name), now.get(name)]
+                for name in sorted({*now, *then})
+                if now.get(name) != then.get(name)
+            },
         )
         run.write_json("fingerprint.json", now)
+
+
+def _changes(then: Mapping[str, str | None], now: Mapping[str, str | None]) -> list[str]:
+    """Return a line for everything that is not as it was."""
+    names = [name for name in sorted({*now, *then}) if now.get(name) != then.get(name)]
+    return [f"{name}: was {then.get(name)}, is {now.get(name)}" for name in names]

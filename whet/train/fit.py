@@ -72,10 +72,7 @@ def fit(
         total = sum(map(float, parts))
         if not (math.isfinite(total) and math.isfinite(norm)):
             optimizer.zero_grad()
-            raise TrainingError(
-                f"step {number}: the {'loss' if not math.isfinite(total) else 'gradient'} is not finite; the last "
-                f"checkpoint is kept. Lower optim.lr (it was {pace.rate(number):.2g}), or use model.dtype=float32"
-            )
+            raise TrainingError(_not_finite(policy, number, total, pace))
         for group in optimizer.param_groups:
             group["lr"] = pace.rate(number)
         optimizer.step()
@@ -85,11 +82,21 @@ def fit(
         yield Record(number, total / count, norm, pace.rate(number), tokens, count, flop)
 
 
+def _not_finite(policy: Policy, number: int, total: float, pace: Pace) -> str:
+    what = "gradient" if math.isfinite(total) else "loss"
+    way = f"Lower optim.lr (it was {pace.rate(number):.2g})" + ("" if policy.exact else ", or use model.dtype=float32")
+    return f"step {number}: the {what} is not finite; the last checkpoint is kept. {way}"
+
+
 @torch.no_grad()
 def validation_loss(
     policy: Policy, method: Method, batches: Iterable[Batch], between: Callable[[], None] = lambda: None
 ) -> float:
-    """Return the loss over all batches, in nats a trained token, and leave the model training."""
+    """Return the loss over all batches, in nats a trained token, and leave the model training.
+
+    Raises:
+        TrainingError: it is not finite.
+    """
     policy.model.eval()
     total = count = 0.0
     for batch in batches:
@@ -97,4 +104,6 @@ def validation_loss(
         total += float(method.loss(policy(batch), batch).total)
         count += batch.count
     policy.model.train()
+    if not math.isfinite(total):
+        raise TrainingError("the validation loss is not finite; lower optim.lr, or use model.dtype=float32")
     return total / count

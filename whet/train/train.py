@@ -12,21 +12,18 @@ import torch
 from torch import Tensor
 
 from whet.config.tree import Config
-from whet.errors import Interrupted, RunError
+from whet.errors import Interrupted
 from whet.methods.sft import SFT
 from whet.models.adapt import parameter_counts, trainable
 from whet.models.batch import Batch
 from whet.models.checkpoint import (
     Checkpoint,
     folder_of,
-    newest,
     optimizer_tensors,
     random_state,
-    restore_optimizer,
     restore_random,
     save,
 )
-from whet.models.checkpoint import read as read_checkpoint
 from whet.models.export import write_model
 from whet.models.load import DTYPES, device_of, load, quick_dtype
 from whet.models.policy import Policy
@@ -34,8 +31,10 @@ from whet.models.quantized import packed
 from whet.models.work import matrix_rate, peak_memory
 from whet.runs.run import Run
 from whet.train import optim
+from whet.train.about import about_model
 from whet.train.drift import check_drift
 from whet.train.fit import Pace, Record, fit, validation_loss
+from whet.train.journey import Journey, best_weights, load_weights, resume
 from whet.train.plan import Plan, make
 from whet.train.prepare import Prepared
 from whet.train.room import Room, Rows, room
@@ -61,7 +60,7 @@ class Trained:
     tokens: int
     trained_tokens: int
     seconds: float
-    loss: tuple[float, float]
+    loss: tuple[float, ...]  # of the first step and of the last
     validation: tuple[tuple[int, float], ...]
     curve: str
     peak_memory_bytes: int = 0  # runs that were trained before this was measured lack it, and the next
@@ -86,21 +85,6 @@ class Trained:
         }
 
 
-@dataclass(slots=True)
-class Journey:
-    """What a run has to remember from step to step; it goes into every checkpoint."""
-
-    step: int = 0
-    best: float = math.inf
-    best_step: int = 0
-    worse: int = 0  # validations since the best one
-    due: bool = False  # a validation of this step was begun and not finished
-    seconds: float = 0.0
-    tokens: int = 0
-    trained: int = 0
-    flop: float = 0.0
-
-
 def train(
     config: Config, run: Run, prepared: Prepared, show: Progress, stop: Stop, *, allow_drift: bool = False
 ) -> Trained:
@@ -118,14 +102,15 @@ def train(
     held = room(policy, config.optim, Rows(longest, longest * plan.rows), run)
     parameters = trainable(policy.model)
     optimizer = optim.build_optimizer(parameters, config.optim, plan.lr)
-    journey = _resume(run, parameters, optimizer, show)
+    journey = resume(run, parameters, optimizer, partial(_tell, run, show))
     first = config.optim.order or "random"
     sft = SFT(rows, plan.rows, held.tokens, config.seed, packs=policy.packs, first=first)
     held_out = sft.batches(prepared.validation.rows) if prepared.validation else []
     course = Course(config, run, plan, policy, parameters, optimizer, journey, sft, held_out, stop)
     _announce(run, show, policy, plan, held, prepared)
+    about = about_model(config, prepared)  # while the data are still those that were read
     course.go(show)
-    return _finish(course, prepared, show)
+    return _finish(course, prepared, about, show)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +136,13 @@ class Course:
         if self.held_out and (math.isinf(journey.best) or journey.due):
             self.validate()
             self.save()
+        elif not journey.step:  # what is left if the first steps go wrong
+            self.save()
         show.begin("training", plan.steps)
         show.skip(journey.step)
         if journey.worse >= self.config.eval.patience:
             return
-        divergence = Divergence(plan.lr)
+        divergence = Divergence(plan.lr, journey.seen)
         for record in _timed(self.records(), journey):
             self.run.log("metrics", **asdict(record))
             divergence.see(record.step, record.loss)
@@ -226,7 +213,8 @@ class Course:
             random_state(self.policy.device),
             state,
         )
-        save(self.run.path, checkpoint, keep=self.config.save.keep, protect=journey.best_step)
+        best = journey.best_step if self.held_out else None
+        save(self.run.path, checkpoint, keep=self.config.save.keep, protect=best)
         self.saved[:] = [time.monotonic()]
 
 
@@ -249,34 +237,9 @@ def _dtype(config: Config, run: Run, device: torch.device) -> torch.dtype:
     return DTYPES[run.read_json(file.name)]
 
 
-def _resume(run: Run, parameters: dict[str, Any], optimizer: torch.optim.Optimizer, show: Progress) -> Journey:
-    def say(text: str) -> None:
-        run.log("events", event="checkpoint", what=text)
-        show.say(text)
-
-    checkpoint = newest(run.path, say)
-    if checkpoint is None:
-        for name in ("metrics", "evals"):
-            (run.path / f"{name}.jsonl").unlink(missing_ok=True)
-        return Journey()
-    _load_weights(parameters, checkpoint.weights)
-    restore_optimizer(optimizer, parameters, checkpoint.optimizer)
-    restore_random(checkpoint.random, next(iter(parameters.values())).device)
-    best = checkpoint.state["best"]
-    journey = Journey(**{**checkpoint.state, "step": checkpoint.step, "best": math.inf if best is None else best})
-    for name in ("metrics", "evals"):
-        run.forget_after(name, journey.step - (name == "evals" and journey.due))
-    if journey.step:
-        say(f"continuing from the checkpoint of step {journey.step}")
-    return journey
-
-
-def _load_weights(parameters: dict[str, Any], weights: dict[str, Tensor]) -> None:
-    if set(parameters) != set(weights):
-        raise RunError("the checkpoint's weights are not those of this model; was the adapter's recipe changed?")
-    with torch.no_grad():
-        for name, value in weights.items():
-            parameters[name].copy_(value)
+def _tell(run: Run, show: Progress, text: str) -> None:
+    run.log("events", event="checkpoint", what=text)
+    show.say(text)
 
 
 def _timed(records: Iterator[Record], journey: Journey) -> Iterator[Record]:
@@ -311,29 +274,21 @@ def _announce(run: Run, show: Progress, policy: Policy, plan: Plan, held: Room, 
     run.log("events", event="plan", what=said, plan=plan.as_dict(), packs=policy.packs, room=asdict(held))
 
 
-def _finish(course: Course, prepared: Prepared, show: Progress) -> Trained:
+def _finish(course: Course, prepared: Prepared, about: dict[str, Any], show: Progress) -> Trained:
     """Put the best weights back, write the finished model and say what came of it."""
     run, journey = course.run, course.journey
+    if weights := best_weights(run, journey, partial(_tell, run, show)):
+        load_weights(course.parameters, weights)
     best = journey.best_step if prepared.validation else journey.step
-    if best != journey.step:
-        _load_weights(course.parameters, read_checkpoint(folder_of(run.path, best)).weights)
     losses = [entry["loss"] for entry in run.read("metrics")]
     validations = [(entry["step"], entry["loss"]) for entry in run.read("evals")]
     curve = verdict_on_curve(validations, losses, journey.step < course.plan.steps)
     show.say(curve)
-    about = {
-        "base_weights": prepared.base_weights,
-        "kind": course.config.adapter.kind,
-        "quantize": course.config.model.quantize,
-        "template": prepared.renderer.digest,
-        "instruction": prepared.instruction,
-        "longest": prepared.longest,
-        "labels": list(prepared.labels),
-        "step": best,
-    }
-    write_model(course.policy.model.eval(), run.path / "model", prepared.base, about)
     device = course.policy.device
-    possible = matrix_rate(_dtype(course.config, run, device), device) * journey.seconds
+    dtype = _dtype(course.config, run, device)
+    about = {**about, "dtype": str(dtype).removeprefix("torch."), "device": device.type, "step": best}
+    write_model(course.policy.model.eval(), run.path / "model", prepared.base, about)
+    possible = matrix_rate(dtype, device) * journey.seconds
     return Trained(
         steps=journey.step,
         best_step=best,
@@ -343,7 +298,7 @@ def _finish(course: Course, prepared: Prepared, show: Progress) -> Trained:
         seconds=journey.seconds,
         peak_memory_bytes=peak_memory(device),
         matrix_rate_share=journey.flop / possible if possible else 0.0,
-        loss=(losses[0], losses[-1]) if losses else (math.nan, math.nan),
+        loss=(*losses[:1], *losses[-1:]),
         validation=tuple(validations),
         curve=curve,
     )

@@ -1,9 +1,10 @@
 """What the losses say, in words: divergence while it happens, overfitting when it has."""
 
-from collections import deque
 from dataclasses import dataclass, field
 
 from whet.errors import TrainingError
+
+WINDOW = 8  # losses whose mean is looked at
 
 
 @dataclass(slots=True)
@@ -11,12 +12,12 @@ class Divergence:
     """Raises when the training loss has left for good.
 
     A run has diverged when the mean of its last eight losses is both 2 nats and 1.5 times above the loss it began
-    with: no healthy run gets there, because a model can always fall back on what it knew.
+    with: no healthy run gets there, because a model can always fall back on what it knew. `seen`, the first loss and
+    then the last eight, is kept up to date for whoever goes on from here.
     """
 
     lr: float
-    first: float | None = None
-    last: deque[float] = field(default_factory=lambda: deque(maxlen=8))
+    seen: list[float] = field(default_factory=list)
 
     def see(self, step: int, loss: float) -> None:
         """Take in one step's loss.
@@ -24,15 +25,23 @@ class Divergence:
         Raises:
             TrainingError: the run has diverged; the message recommends a learning rate.
         """
-        if self.first is None:
-            self.first = loss
-        self.last.append(loss)
-        mean = sum(self.last) / len(self.last)
-        if len(self.last) == self.last.maxlen and mean > self.first + 2.0 and mean > 1.5 * self.first:
+        first, *last = [*(self.seen or [loss]), loss]
+        last = last[-WINDOW:]
+        self.seen[:] = [first, *last]
+        mean = sum(last) / len(last)
+        if len(last) == WINDOW and mean > first + 2.0 and mean > 1.5 * first:
             raise TrainingError(
-                f"step {step}: training has diverged (loss {mean:.2f}, it began at {self.first:.2f}); the last good "
+                f"step {step}: training has diverged (loss {mean:.2f}, it began at {first:.2f}); the last good "
                 f"checkpoint is kept. Try optim.lr={self.lr / 10:.1g}"
             )
+
+
+def _around(losses: list[float], share: float) -> tuple[float, float]:
+    """Return the mean training loss up to that share of the steps, and at the end: each of a tenth of them."""
+    width = max(1, len(losses) // 10)
+    at = max(1, round(len(losses) * share))
+    before, now = losses[max(0, at - width) : at], losses[-width:]
+    return sum(before) / len(before), sum(now) / len(now)
 
 
 def verdict_on_curve(validations: list[tuple[int, float]], train_losses: list[float], stopped_early: bool) -> str:
@@ -50,10 +59,14 @@ def verdict_on_curve(validations: list[tuple[int, float]], train_losses: list[fl
         what = "the model learned nothing that carries over"
         return f"{end}Validation loss never fell below its start ({first:.3f}): {what}."
     if last > best * 1.01 and len(train_losses) >= 2:
-        return (
-            f"{end}Overfitting after step {best_step}: validation loss rose from {best:.3f} to {last:.3f} while "
-            f"training loss kept falling (now {train_losses[-1]:.3f}); the weights of step {best_step} are used."
-        )
+        rose = f"validation loss rose from {best:.3f} to {last:.3f}"
+        used = f"the weights of step {best_step} are used"
+        before, now = _around(train_losses, best_step / last_step)
+        if now < before:
+            what = f"{rose} while training loss kept falling (now {now:.3f})"
+            return f"{end}Overfitting after step {best_step}: {what}; {used}."
+        what = f"{rose}, and training loss did not fall either ({before:.3f} to {now:.3f})"
+        return f"{end}Unstable after step {best_step}: {what}; {used}. A lower optim.lr may help."
     if best_step == last_step and len(validations) > 2 and validations[-2][1] - last > 0.01 * last:
         return f"{end}Validation loss was still falling at the end ({first:.3f} to {last:.3f}): more passes may help."
     return f"{end}Validation loss levelled off at {best:.3f} (it began at {first:.3f})."

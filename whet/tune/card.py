@@ -1,8 +1,6 @@
 """The model card of a run: README.md with the front matter that the Hugging Face hub reads."""
 
-import json
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +9,7 @@ import yaml
 from whet.data.trail import sentences
 from whet.pages.markdown import fenced, inline, table
 from whet.pages.words import clean, number
+from whet.tune.loading import is_full, loading, without_places
 from whet.tune.page import (
     LOWER,
     STATUS,
@@ -30,51 +29,42 @@ LICENSES = frozenset(
 """Identifiers the hub accepts as they are; any other license is passed on by its name."""
 
 
-_CHAT = """\
-messages = [{system}{{"role": "user", "content": "..."}}]
-inputs = tokenizer.apply_chat_template(
-    messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"
-)
-"""
-_NF4 = """\
-nf4 = BitsAndBytesConfig(
-    load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True
-)
-"""
-_TEXT = """\
-inputs = tokenizer("...", return_tensors="pt")
-"""
+def card(report: Mapping[str, Any], merged: str | None = None) -> str:
+    """Return the model card of a run; the same report gives the same card.
 
+    A card may be published, so files are called by their names where the report has where on this machine they lie.
 
-def card(report: Mapping[str, Any]) -> str:
-    """Return the model card of a run; the same report gives the same card."""
-    report = clean(report)
+    Args:
+        report: what the run came to.
+        merged: the folder's name, for the card of the run's model as one plain model.
+    """
+    report = without_places(clean(report))
     status, sentence = headline(report)
-    name = str(report.get("run") or "RUN").rstrip("/").rsplit("/", 1)[-1]
+    name = merged or str(report.get("run") or "RUN").rstrip("/").rsplit("/", 1)[-1]
     parts = [
-        f"---\n{_front_matter(report)}---",
+        f"---\n{_front_matter(report, bool(merged))}---",
         f"# {inline(name)}",
         f"**{STATUS.get(status, 'No verdict')}.** {inline(sentence)}",
         "## Intended use", _intended(report),
         "## Training data", _training_data(report),
         "## Results", _results(report),
         "## Limits", _limits(report),
-        "## How to load", _loading(report),
+        "## How to load", loading(report, merged),
         "## Environment", _environment(report),
     ]  # fmt: skip
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _front_matter(report: Mapping[str, Any]) -> str:
+def _front_matter(report: Mapping[str, Any], merged: bool) -> str:
     base = report.get("base") or {}
-    full = _is_full(report)
+    full = merged or is_full(report)
     fields: dict[str, Any] = {}
     if base.get("public_name") or base.get("name"):
         fields["base_model"] = str(base.get("public_name") or base["name"])
         fields["base_model_relation"] = "finetune" if full else "adapter"
     fields["library_name"] = "transformers" if full else "peft"
     fields["pipeline_tag"] = "text-generation"
-    fields["tags"] = ["whet", "sft", *([] if full else ["lora"])]
+    fields["tags"] = ["whet", "sft", *([] if is_full(report) else ["lora"])]
     known = str(base.get("license") or "")
     if known.lower() in LICENSES:
         fields["license"] = known.lower()
@@ -167,42 +157,9 @@ def _limits(report: Mapping[str, Any]) -> str:
     return _bullets(said)
 
 
-def _loading(report: Mapping[str, Any]) -> str:
-    run, full = str(report.get("run") or "RUN"), _is_full(report)
-    data = report.get("data") or {}
-    instruction = data.get("instruction")
-    first = f'{{"role": "system", "content": {json.dumps(instruction, ensure_ascii=False)}}}, ' if instruction else ""
-    package, loader = ("transformers", "AutoModelForCausalLM") if full else ("peft", "AutoPeftModelForCausalLM")
-    imports = (
-        "from transformers import AutoModelForCausalLM, AutoTokenizer"
-        if full
-        else f"from peft import {loader}\nfrom transformers import AutoTokenizer"
-    )
-    options = ""
-    if (report.get("base") or {}).get("quantize"):  # an adapter answers as measured on the weights it was trained on
-        imports = f"import torch\n{imports.replace('AutoTokenizer', 'AutoTokenizer, BitsAndBytesConfig')}"
-        options = ", dtype=torch.float32, quantization_config=nf4"
-    code = (
-        f"{imports}\n\nfolder = {json.dumps(run + '/model', ensure_ascii=False)}\n"
-        + (_NF4 if options else "")
-        + f"model = {loader}.from_pretrained(folder{options})\ntokenizer = AutoTokenizer.from_pretrained(folder)\n"
-        + (_TEXT if data.get("shape") == "text" else _CHAT.format(system=first))
-        + "reply = model.generate(**inputs, max_new_tokens=256, do_sample=False)\n"
-        'start = inputs["input_ids"].shape[1]\n'
-        "print(tokenizer.decode(reply[0, start:], skip_special_tokens=True))"
-    )
-    quoted = shlex.quote(run)
-    commands = f"whet chat {quoted}\nwhet generate {quoted}\nwhet export {quoted}"
-    return f"With whet:\n\n{fenced(commands, 'sh')}\n\nWith {package}:\n\n{fenced(code, 'python')}"
-
-
 def _environment(report: Mapping[str, Any]) -> str:
     made = report.get("environment") or {}
     return table(("What", "Version"), list(made.items())) if made else "Not recorded."
-
-
-def _is_full(report: Mapping[str, Any]) -> bool:
-    return (report.get("adapter") or {}).get("kind") == "full"
 
 
 def _with_interval(figures: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from whet.config.tree import Eval
 from whet.errors import UsageError
+from whet.evals.bounds import bound, numbers
 from whet.evals.evaluate import Answer
 from whet.evals.stats import (
     label_scores,
@@ -17,11 +18,11 @@ from whet.evals.stats import (
     minimum_detectable_effect,
     paired_difference,
 )
-from whet.evals.verdict import Verdict, judge
+from whet.evals.verdict import Measure, Verdict, judge, varies
 from whet.plugins import find
 from whet.scorers._choose import choose
 from whet.scorers.label import named
-from whet.types import Scorer
+from whet.types import Prompt, Score, Scorer
 
 NOT_SAID = "(none of the labels)"
 SHOWN = 12  # answers shown on each side of "won" and "lost"
@@ -30,6 +31,23 @@ SHOWN = 12  # answers shown on each side of "won" and "lost"
 def scorers_for(settings: Eval, targets: Sequence[str], labels: Sequence[str]) -> dict[str, Scorer]:
     """Return the scorers by name; the first one decides."""
     return {name: find("scorers", name) for name in settings.scorers or choose(targets, labels)}
+
+
+def try_out(scorers: Mapping[str, Scorer], prompt: Prompt) -> None:
+    """Score one right answer with the scorers that are not whet's own, before anything costs time.
+
+    Raises:
+        UsageError: one of them fails or returns no Score.
+    """
+    for name, scorer in scorers.items():
+        if ":" not in name:
+            continue
+        try:
+            found: object = scorer(prompt, prompt.targets[0])
+        except Exception as error:
+            raise UsageError(f"eval.scorers: {name} fails on {prompt.source}: {error!r}") from None
+        if not isinstance(found, Score):
+            raise UsageError(f"eval.scorers: {name} returns {type(found).__name__}; it should return whet.types.Score")
 
 
 def choices(settings: Eval, labels: Sequence[str]) -> tuple[str, ...]:
@@ -43,8 +61,13 @@ def choices(settings: Eval, labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(labels) if settings.choose else ()
 
 
-def metrics(answers: Sequence[Answer], labels: Sequence[str], settings: Eval, seed: int) -> dict[str, dict[str, float]]:
-    """Return every metric of one contender with its interval. log_loss: nats a token, lower is better."""
+def metrics(
+    answers: Sequence[Answer], labels: Sequence[str], settings: Eval, seed: int
+) -> dict[str, dict[str, float | None]]:
+    """Return every metric of one contender with its interval. log_loss: nats a token, lower is better.
+
+    An end of an interval is None where nothing bounds it.
+    """
     columns = {name: [a.scores[name].value for a in answers] for name in answers[0].scores}
     losses = [a.reply.log_loss for a in answers]
     if all(loss is not None for loss in losses):
@@ -54,18 +77,44 @@ def metrics(answers: Sequence[Answer], labels: Sequence[str], settings: Eval, se
         "confidence": settings.confidence,
         "seed": seed,
     }
-    made = {name: asdict(mean_interval(column, **options)) for name, column in columns.items()}
+    made = {name: numbers(mean_interval(column, **options)) for name, column in columns.items()}
     if labels and "label" in columns:
-        said, wanted = predictions(answers, labels)
-        made["macro_f1"] = asdict(macro_f1_interval(wanted, said, list(labels), **options))
+        made["macro_f1"] = numbers(macro_f1_interval(*predictions(answers, labels), **options))
     return made
 
 
-def predictions(answers: Sequence[Answer], labels: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the label that each reply names and the one that it should have named."""
-    said = [named(answer.reply.text, labels) or NOT_SAID for answer in answers]
-    wanted = [named(answer.prompt.targets[0], labels) or answer.prompt.targets[0] for answer in answers]
-    return said, wanted
+def predictions(answers: Sequence[Answer], labels: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Return the label that each reply should have named, the one that it names, and all labels.
+
+    These are the known ones and, after them, those that only the questions have: they count like any other.
+    """
+    known = list(labels)
+    wanted = [_label(answer.prompt.targets[0], known) for answer in answers]
+    said = [named(answer.reply.text, known) for answer in answers]
+    return wanted, [NOT_SAID if label is None else label for label in said], known
+
+
+def _label(target: str, known: list[str]) -> str:
+    """Return the label that a target names; one that is not known yet is from now on."""
+    label = named(target, known)
+    if label is None:
+        known.append(target)
+        return target
+    return label
+
+
+def unseen(prompts: Sequence[Prompt], learned: Sequence[str]) -> list[str]:
+    """Return, in a sentence, how many questions can only be answered with a label that was not learned."""
+    strange = [prompt for prompt in prompts if all(named(target, learned) is None for target in prompt.targets)]
+    if not strange:
+        return []
+    words = list(dict.fromkeys(prompt.targets[0] for prompt in strange))
+    shown = ", ".join(f"{word[:40]!r}" for word in words[:5]) + (" ..." if len(words) > 5 else "")
+    first = f"; first at {strange[0].source}" if strange[0].source else ""
+    return [
+        f"{len(strange):,} of {len(prompts):,} questions have a label that was not learned ({shown}{first}): they are "
+        "counted, but a model that answers as it learned cannot get them right"
+    ]
 
 
 def figures(
@@ -105,13 +154,13 @@ def comparisons(
                 "metric": metric,
                 "against": other,
                 "difference": difference.value,
-                "low": difference.low,
-                "high": difference.high,
+                "low": bound(difference.low),
+                "high": bound(difference.high),
                 "p_value": difference.p_value,
                 "rows": difference.rows,
             }
             gaps = [a - b for a, b in zip(ours, theirs, strict=True)]
-            if len(gaps) > 1:
+            if varies(gaps):
                 row["minimum_effect"] = minimum_detectable_effect(gaps, settings.confidence)
             if set(ours) | set(theirs) <= {0.0, 1.0}:
                 row["mcnemar"] = mcnemar([bool(v) for v in ours], [bool(v) for v in theirs])
@@ -122,8 +171,22 @@ def comparisons(
 def verdict(answers: Mapping[str, Sequence[Answer]], metric: str, settings: Eval, seed: int) -> Verdict:
     """Return whether the tuned model beats the strongest of the others on the deciding metric."""
     columns = {name: column(rows, metric) for name, rows in answers.items()}
-    tuned = columns.pop("tuned")
-    return judge(metric, tuned, columns, confidence=settings.confidence, resamples=settings.resamples, seed=seed)
+    telling = () if any(map(any, columns.values())) else _telling(answers, metric, settings, seed)
+    tuned, measure = columns.pop("tuned"), Measure(metric, telling=telling)
+    return judge(measure, tuned, columns, confidence=settings.confidence, resamples=settings.resamples, seed=seed)
+
+
+def _telling(answers: Mapping[str, Sequence[Answer]], metric: str, settings: Eval, seed: int) -> tuple[str, ...]:
+    """Return the other metrics that tell the tuned model from the strongest of the others."""
+    options: Any = {"resamples": settings.resamples, "confidence": settings.confidence, "seed": seed}
+    found = []
+    for name in (*answers["tuned"][0].scores, "log_loss"):
+        columns = {who: column(rows, name) for who, rows in answers.items()}
+        tuned = columns.pop("tuned")
+        difference = paired_difference(tuned, max(columns.values(), key=sum), **options)
+        if name != metric and not difference.low <= 0 <= difference.high:
+            found.append(name)
+    return tuple(found)
 
 
 def side_by_side(
@@ -151,5 +214,4 @@ def side_by_side(
 
 def label_table(answers: Sequence[Answer], labels: Sequence[str]) -> list[dict[str, Any]]:
     """Return precision, recall and F1 of each label for one contender."""
-    said, wanted = predictions(answers, labels)
-    return [asdict(score) for score in label_scores(wanted, said, list(labels))]
+    return [asdict(score) for score in label_scores(*predictions(answers, labels))]

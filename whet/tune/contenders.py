@@ -8,8 +8,9 @@ from whet.data.render import Renderer
 from whet.data.split import draw_prompts, prompts
 from whet.engines.fewshot import FewShot
 from whet.engines.local import Local
-from whet.errors import DataError, Problem
+from whet.errors import DataError, Problem, UsageError
 from whet.train.prepare import CLASSIFY, Prepared
+from whet.tune.compare import unseen
 from whet.types import Chat, Engine, Message, Prompt
 
 SHOWN = 100  # labels listed in a prompt at most
@@ -38,25 +39,38 @@ def questions(config: Config, prepared: Prepared, max_tokens: int) -> Questions:
 
     Raises:
         DataError: questions do not fit and the recipe does not say to drop them; or none is left.
+        UsageError: they would fit, if eval.max_tokens were less.
     """
     drawn = draw_prompts(prompts(prepared.splits.test), config.eval.limit)
-    worded = base_prompts(prepared, drawn)
-    ask = prepared.renderer.prompt
-    kept, problems = [], []
+    worded = base_prompts(prepared.labels, drawn)
+    ask, context = prepared.renderer.prompt, prepared.context
+    kept, problems, tight = [], [], list[int]()
     for prompt, listed in zip(drawn, worded, strict=True):
-        answer = _answer(prepared.renderer, prompt, max_tokens)
-        need = max(len(ask(p.messages, p.tools)) for p in (prompt, listed)) + answer
-        if need <= prepared.context:
+        length = max(len(ask(p.messages, p.tools)) for p in (prompt, listed))
+        target = _answer(prepared.renderer, prompt, 1)
+        need = length + max(target, max_tokens)
+        if need <= context:
             kept.append(prompt)
+        elif max_tokens == config.eval.max_tokens and length + target <= context:
+            tight.append(context - length)
         else:
             path, _, line = prompt.source.rpartition(":")
-            what = (
-                f"the question and its answer may need {need:,} tokens, but the model's context is {prepared.context:,}"
-            )
+            what = f"the question and its answer may need {need:,} tokens, but the model's context is {context:,}"
             problems.append(Problem(path, int(line), what + "; shorten it or set data.overlong=drop"))
-    if problems and (config.data.overlong == "error" or not kept):
+    drop = config.data.overlong != "error" and kept
+    if problems and not drop:
         raise DataError(problems)
-    notes = [f"{len(problems):,} test questions were dropped because they do not fit the model"] if problems else []
+    if tight and not drop:
+        raise UsageError(
+            f"eval.max_tokens: replies of {max_tokens:,} tokens do not fit the model's context of {context:,} after "
+            f"{len(tight):,} of {len(drawn):,} test questions; set at most {min(tight):,}, or leave it out"
+        )
+    dropped = len(problems) + len(tight)
+    notes = [f"{dropped:,} test questions were dropped because they do not fit the model"] if dropped else []
+    if prepared.labels:
+        notes += unseen(
+            kept, sorted({row.label for row in prepared.splits.train if isinstance(row, Chat) and row.label})
+        )
     return Questions(tuple(kept), notes)
 
 
@@ -66,12 +80,11 @@ def _answer(renderer: Renderer, prompt: Prompt, max_tokens: int) -> int:
     return max([max_tokens, *(len(whole) - begin for whole, begin in rendered)])
 
 
-def base_prompts(prepared: Prepared, asked: Sequence[Prompt]) -> tuple[Prompt, ...]:
+def base_prompts(labels: Sequence[str], asked: Sequence[Prompt]) -> tuple[Prompt, ...]:
     """Return the questions as the base model is asked them: with the labels listed, where there are labels.
 
     A model that was not tuned cannot know them otherwise. What the user's own instruction says is kept.
     """
-    labels = prepared.labels
     if not labels or len(labels) > SHOWN:
         return tuple(asked)
     listing = listed_labels(labels)
@@ -94,7 +107,7 @@ def untuned(
 ) -> list[tuple[str, Callable[[Local], Contender]]]:
     """Return how to make each contender that asks the base model."""
     examples = [row for row in prepared.splits.train if isinstance(row, Chat)]
-    worded = base_prompts(prepared, asked.prompts)
+    worded = base_prompts(prepared.labels, asked.prompts)
     remarks = (f"its prompt lists the {len(prepared.labels)} labels",) if worded != asked.prompts else ()
 
     def zero_shot(engine: Local) -> Contender:
@@ -103,7 +116,7 @@ def untuned(
     def few_shot(engine: Local) -> Contender:
         def fits(prompt: Prompt) -> bool:
             answer = _answer(prepared.renderer, prompt, max_tokens)
-            return len(engine.prompt_ids(prompt)) + answer <= min(engine.context, 2 * prepared.longest)
+            return len(engine.prompt_ids(prompt)) + answer <= engine.context
 
         shower = FewShot(engine, examples, config.eval.shots, fits)
         extended = tuple(shower.extend(worded))

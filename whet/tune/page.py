@@ -45,8 +45,20 @@ def page(report: Mapping[str, Any]) -> str:
         labels=[_label(row) for row in report.get("labels") or ()], data=_data(report),
         recipe=str(report.get("recipe") or ""), adapter=_pairs(report.get("adapter")),
         base=_pairs(report.get("base")), environment=_pairs(report.get("environment")),
-        lineage=_pairs(report.get("lineage")), quoted=shlex.quote(run),
+        lineage=_pairs(report.get("lineage")), commands=commands(report),
     )  # fmt: skip
+
+
+def commands(report: Mapping[str, Any]) -> dict[str, str]:
+    """Return the commands that use a run's model, whole, by what they are for."""
+    run = shlex.quote(str(report.get("run") or "RUN"))
+    told = {
+        "Talk to it": f"whet chat {run}",
+        "Have it answer": f"whet generate {run} --input prompts.jsonl --output replies.jsonl",
+    }
+    if (report.get("adapter") or {}).get("kind") != "full":  # else it is one plain model already
+        told["Take it elsewhere"] = f"whet export {run} --merged merged-model"
+    return told
 
 
 def headline(report: Mapping[str, Any]) -> tuple[str, str]:
@@ -96,15 +108,25 @@ def level(report: Mapping[str, Any]) -> str:
 def test_set(report: Mapping[str, Any]) -> str:
     """Return what the test set is able to show, in a sentence; nothing if that is not known."""
     verdict = report.get("verdict") or {}
-    if not finite(verdict.get("minimum_effect")):
+    if not finite(verdict.get("rows")):
         return ""
-    rows, least = number(verdict.get("rows"), 0), number(verdict["minimum_effect"])
-    metric = verdict.get("metric") or "the deciding metric"
-    text = f"With {rows} test questions, the smallest difference in {metric} that would show four times in five"
-    text += f" is about {least}."
+    rows, metric = number(verdict["rows"], 0), verdict.get("metric") or "the deciding metric"
+    unit = _unit(report)
+    text = f"With {rows} test {unit}{'s' * (rows != '1')}, "
+    if finite(verdict.get("minimum_effect")):
+        least = number(verdict["minimum_effect"])
+        text += f"the smallest difference in {metric} that would show four times in five is about {least}."
+    else:
+        why = "one alone does not say" if rows == "1" else "it was the same on each of them"
+        text += f"how small a difference in {metric} would show is not known: {why}."
     if finite(verdict.get("rows_needed")):
-        text += f" About {number(verdict['rows_needed'], 0)} questions would settle it."
+        text += f" About {number(verdict['rows_needed'], 0)} {unit}s would settle it."
     return text
+
+
+def _unit(report: Mapping[str, Any]) -> str:
+    """Return what has one score each: a question, or a passage of raw text."""
+    return str((report.get("verdict") or {}).get("unit") or "question")
 
 
 def comparison_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -199,7 +221,7 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Training", duration(seconds.get("training"))),
         ("Evaluation", duration(seconds.get("evaluation"))),
         ("Decided by", report.get("decides")),
-        ("Test questions", number(data.get("questions"), 0)),
+        (f"Test {_unit(report)}s", number(data.get("questions"), 0)),
     ]
     return [(key, str(value)) for key, value in facts if value and value != "-"]
 
@@ -225,7 +247,7 @@ def _data(report: Mapping[str, Any]) -> dict[str, Any]:
     facts = [
         ("read as", str(data.get("shape") or "-")),
         *((f"{side} rows", number(count, 0)) for side, count in (data.get("rows") or {}).items()),
-        ("questions judged on", number(data.get("questions"), 0)),
+        (f"{_unit(report)}s judged on", number(data.get("questions"), 0)),
         ("tokens", number(data.get("tokens"), 0)),
         ("trained tokens", number(data.get("trained_tokens"), 0)),
         ("longest row allowed (tokens)", number(data.get("longest"), 0)),

@@ -9,14 +9,13 @@ from whet.config.tree import Config
 from whet.data.preflight import render_all, reply_length
 from whet.data.split import content_hash, draw
 from whet.data.trail import follow
+from whet.engines.fewshot import last_exchange
 from whet.engines.local import Local
 from whet.engines.open import open_model
-from whet.errors import DataError, Problem
+from whet.errors import DataError, Problem, UsageError
 from whet.evals.evaluate import Answer, ask, row_losses, score
-from whet.evals.stats import mean_interval
-from whet.evals.verdict import judge
 from whet.models.adapt import switched_off
-from whet.models.load import device_of, dtype_of, load
+from whet.models.load import load
 from whet.models.policy import Policy
 from whet.models.source import BUILT_IN
 from whet.runs.looks import look
@@ -30,7 +29,8 @@ from whet.tune import compare
 from whet.tune.card import card
 from whet.tune.contenders import Contender, Questions, questions, untuned
 from whet.tune.page import page
-from whet.types import Message, Progress, Prompt, Reply, Sampling, Scorer, Text
+from whet.tune.passages import by_passage, judged, together, unit
+from whet.types import Chat, Message, Progress, Prompt, Reply, Sampling, Scorer, Text
 
 
 def tune(config: Config, run: Run, show: Progress, stop: Stop, *, allow_drift: bool = False) -> dict[str, Any]:
@@ -48,8 +48,11 @@ def tune(config: Config, run: Run, show: Progress, stop: Stop, *, allow_drift: b
     if isinstance(prepared.splits.test[0], Text):
         return _tune_text(config, run, prepared, show, stop, begun, allow_drift)
     asked = questions(config, prepared, sampling.max_tokens)
+    for note in asked.notes:
+        show.say(note)
     targets = [target for prompt in asked.prompts for target in prompt.targets]
     scorers = compare.scorers_for(config.eval, targets, prepared.labels)  # a misspelt one is told before training
+    compare.try_out(scorers, asked.prompts[0])
     trained = _train_once(config, run, prepared, show, stop, allow_drift)
     start = time.time()
     answers, remarks = _ask_everyone(config, run, prepared, asked, scorers, sampling, show, stop)
@@ -72,17 +75,37 @@ def _demand_test(config: Config, prepared: Prepared) -> None:
         raise DataError(
             [Problem(str(config.data.test), 0, "raw text and conversations cannot be judged against each other")]
         )
+    what = "nothing is asked before the answer, so it cannot be judged; add a user message or remove the row"
+    alone = [
+        row.source.rpartition(":") for row in prepared.splits.test if isinstance(row, Chat) and not row.messages[1:]
+    ]
+    if alone:
+        raise DataError([Problem(path, int(line or 0), what) for path, _, line in alone])
+    shown = any(isinstance(row, Chat) and last_exchange(row) for row in prepared.splits.train)
+    if "few_shot" in config.eval.contenders and kinds == {Chat} and not shown:
+        raise UsageError(
+            "eval.contenders: few_shot has no training row with a question to show; leave it out with "
+            "eval.contenders=[zero_shot,tuned]"
+        )
 
 
 def _train_once(config: Config, run: Run, prepared: Prepared, show: Progress, stop: Stop, allow_drift: bool) -> Trained:
     """Return what training gave; a run that is resumed after its training does not train again."""
-    check_drift(config, run, prepared, allow_drift)
     if (run.path / "trained.json").exists() and (run.path / "model").is_dir():
         saved = run.read_json("trained.json")
+        check_drift(config, run, prepared, allow_drift, _learned_from(run))
+        saved.pop("fingerprint", None)
         return Trained(**{**saved, "loss": tuple(saved["loss"]), "validation": tuple(map(tuple, saved["validation"]))})
+    check_drift(config, run, prepared, allow_drift)
     trained = train(config, run, prepared, show, stop, allow_drift=allow_drift)
-    run.write_json("trained.json", asdict(trained))
+    run.write_json("trained.json", {**asdict(trained), "fingerprint": run.read_json("fingerprint.json")})
     return trained
+
+
+def _learned_from(run: Run) -> dict[str, str]:
+    """Return what training ended with."""
+    found: dict[str, str] = run.read_json("trained.json").get("fingerprint") or run.read_json("fingerprint.json")
+    return found  # runs that were trained before it was kept there have the other
 
 
 def _ask_everyone(
@@ -109,7 +132,7 @@ def _ask_everyone(
         said = (f"answers with the likeliest of {len(sampling.choices)} labels",) if sampling.choices else ()
         remarks[contender.name] = (*contender.remarks, *said)
 
-    base = engine if config.adapter.kind == "lora" else _base_engine(config, prepared, engine)
+    base = engine if config.adapter.kind == "lora" else _base_engine(prepared, engine)
     base.between = engine.between
     with switched_off(base.model):
         for _, make_contender in untuned(config, prepared, asked, sampling.max_tokens):
@@ -127,10 +150,8 @@ def _sampling(config: Config, prepared: Prepared) -> Sampling:
     return Sampling(max_tokens=max([longest, *(len(whole) - begin for whole, begin in ways)]), choices=choices)
 
 
-def _base_engine(config: Config, prepared: Prepared, tuned: Local) -> Local:
-    device = device_of(config.model.device)
-    dtype = dtype_of(config.model.dtype, device)
-    model = load(prepared.base.folder, dtype, device)
+def _base_engine(prepared: Prepared, tuned: Local) -> Local:
+    model = load(prepared.base.folder, next(tuned.model.parameters()).dtype, tuned.device)
     return Local(model, prepared.renderer, tuned.context, packs=Policy(model).packs)
 
 
@@ -171,35 +192,25 @@ def _judge(
 def _tune_text(
     config: Config, run: Run, prepared: Prepared, show: Progress, stop: Stop, begun: float, allow_drift: bool
 ) -> dict[str, Any]:
-    """Raw text has no questions: base and tuned model are compared by the log-loss of the same held-out passages."""
+    """Carry out the job for raw text (see `whet.tune.passages`)."""
     held_out = draw(prepared.splits.test, config.eval.limit)
     rows = render_all(held_out, prepared.renderer, config.data, prepared.longest).rows
     trained = _train_once(config, run, prepared, show, stop, allow_drift)
     start = time.time()
     engine = open_model(str(run.path), config.model, show.say).engine
-    base = engine if config.adapter.kind == "lora" else _base_engine(config, prepared, engine)
-    show.say(f"measuring the log-loss of {len(rows):,} held-out passages")
+    base = engine if config.adapter.kind == "lora" else _base_engine(prepared, engine)
+    leaders = together(rows, [row for row in held_out if isinstance(row, Text)])
+    show.say(f"measuring the log-loss of {len(set(leaders)):,} held-out {unit(rows, leaders)}s")
     with switched_off(base.model):
         before = row_losses(Policy(base.model), rows)
     losses = {"zero_shot": before, "tuned": row_losses(Policy(engine.model), rows)}
     report = _report(config, run, prepared, trained, begun, start)
-    report["data"]["questions"] = len(rows)
+    report["data"]["questions"] = len(set(leaders))
     _count_look(report, run, prepared, show)
-    _judge_losses(report, losses, config)
+    by_name = {name: by_passage(found, rows, leaders) for name, found in losses.items()}
+    report |= judged(by_name, unit(rows, leaders), config)
     _write(run, report)
     return report
-
-
-def _judge_losses(report: dict[str, Any], losses: dict[str, list[float]], config: Config) -> None:
-    options: Any = {"resamples": config.eval.resamples, "confidence": config.eval.confidence, "seed": config.seed}
-    report["contenders"] = {
-        name: {"metrics": {"log_loss": asdict(mean_interval(values, **options))}, "remarks": []}
-        for name, values in losses.items()
-    }
-    tuned, base = ([-value for value in losses[name]] for name in ("tuned", "zero_shot"))
-    found = judge("negative log_loss", tuned, {"zero_shot": base}, **options)
-    report["decides"] = "log_loss"
-    report["verdict"] = asdict(found)
 
 
 def _report(
@@ -209,6 +220,7 @@ def _report(
     known = BUILT_IN.get(config.model.name)
     plan = make(config, len(prepared.train.rows), prepared.hidden)
     metrics, evals = list(run.read("metrics")), list(run.read("evals"))
+    drifted = [event["what"] for event in run.read("events") if event["event"] == "drift allowed" and "what" in event]
     return {
         "run": str(run.path),
         "created": run.read_json("run.json")["created"],
@@ -234,7 +246,7 @@ def _report(
             "trained_tokens": prepared.train.trained,
             "longest": prepared.longest,
             "lengths": [len(row.ids) for row in prepared.train.rows],
-            "notes": list(prepared.notes),
+            "notes": [*prepared.notes, *drifted],
             "instruction": prepared.instruction,
             "shape": prepared.shape,
         },
@@ -248,7 +260,7 @@ def _report(
         "adapter": config.adapter.model_dump(),
         "recipe": dump(config),
         "environment": run.read_json("run.json")["environment"],
-        "lineage": run.read_json("fingerprint.json"),
+        "lineage": _learned_from(run),
     }
 
 
