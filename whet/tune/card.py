@@ -88,13 +88,15 @@ def _intended(report: Mapping[str, Any]) -> str:
 def _training_data(report: Mapping[str, Any]) -> str:
     data, training = report.get("data") or {}, report.get("training") or {}
     sides = [f"{number(count, 0)} {inline(side)}" for side, count in (data.get("rows") or {}).items()]
+    notes = [str(note) for note in data.get("notes") or ()]
+    read = any(note.startswith("read as ") for note in notes)  # with the columns; older reports have the shape alone
     said = [
         f"Rows: {', '.join(sides)}." if sides else "",
-        f"Read as: {inline(data['shape'])}." if data.get("shape") else "",
+        f"Read as: {inline(data['shape'])}." if data.get("shape") and not read else "",
         f"Optimizer steps: {number(training['steps'], 0)}." if training.get("steps") else "",
         f"Tokens seen in training: {number(training['tokens'], 0)}." if training.get("tokens") else "",
         inline(training.get("curve") or ""),
-        *(inline(note) for note in data.get("notes") or ()),
+        *map(inline, notes),
     ]
     files = [(path, digest) for path, digest in (data.get("files") or {}).items()]
     instruction = str(data.get("instruction") or "")

@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from whet.config.tree import Config
+from whet.data.preflight import CLASSIFY
 from whet.data.render import Renderer
 from whet.data.split import draw_prompts, prompts
 from whet.engines.fewshot import FewShot
 from whet.engines.local import Local
 from whet.errors import DataError, Problem, UsageError
-from whet.train.prepare import CLASSIFY, Prepared
+from whet.train.prepare import Prepared
 from whet.tune.compare import unseen
 from whet.types import Chat, Engine, Message, Prompt
 

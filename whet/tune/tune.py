@@ -41,8 +41,6 @@ def tune(config: Config, run: Run, show: Progress, stop: Stop, *, allow_drift: b
     """
     begun = time.time() - sum(event.get("worked", 0.0) for event in run.read("events"))  # by those before a resume
     prepared = prepare(config, show)
-    for note in prepared.notes:
-        show.say(note)
     _demand_test(config, prepared)
     sampling = _sampling(config, prepared)
     if isinstance(prepared.splits.test[0], Text):
