@@ -6,16 +6,13 @@ import subprocess
 import sys
 import time
 
+import command
 import pytest
 from conftest import write_rows
 
-RUN = [sys.executable, "-m", "whet"]
-
 
 def whet(*arguments, **options):
-    done = subprocess.run(
-        [*RUN, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120, **options
-    )
+    done = command.run(*arguments, **options)
     assert "Traceback" not in done.stderr + done.stdout
     return done
 
@@ -116,7 +113,7 @@ def test_data_show_marks_what_trains(tiny, tmp_path):
 
 def test_data_show_prints_the_instruction_and_no_control_character_from_a_pipe_too(tiny):
     rows = "text,label\nfine \x1b[31m,good\nbad,poor\n"
-    done = whet("data", "show", "-", "--base", tiny, input=rows)
+    done = whet("data", "show", "-", "--base", tiny, given=rows)
     assert done.returncode == 0, done.stderr
     assert "Classify the message. Answer with its label only." in done.stdout
     assert "fine \u241b[31m" in done.stdout

@@ -6,12 +6,10 @@ import pytest
 
 from whet.config.tree import Data
 from whet.data.check import check
-from whet.data.preflight import CLASSIFY, instruction_for
+from whet.data.preflight import CLASSIFY
 from whet.data.prompts import read_prompts
 from whet.data.read import Stream
 from whet.errors import DataError
-from whet.train import prepare
-from whet.types import Dataset
 
 
 def test_duplicates_and_contradictions_are_counted(tmp_path):
@@ -48,12 +46,6 @@ def test_tokens_are_counted_with_the_instruction_that_training_puts_first(tmp_pa
     # A byte is a token: system, a line end, the instruction and its two special tokens and line end a row.
     more = len("system\n") + len(CLASSIFY) + len("\n") + 2
     assert told.tokens["all"] - plain.tokens["all"] == 2 * more
-
-
-def test_the_instruction_of_what_is_shown_is_that_of_what_trains():
-    for asked, labels in ((None, ("a", "b")), (None, ()), ("Go.", ("a",)), ("", ("a",))):
-        trained = prepare.instruction_for(asked, Dataset((), "text_label", labels=labels))
-        assert instruction_for(asked, bool(labels)) == trained
 
 
 def test_prompts_are_rows_or_lines(tmp_path):

@@ -298,7 +298,12 @@ def test_a_learning_rate_of_a_thousand_is_called_diverged(tiny, tmp_path, rows):
 
 @pytest.mark.parametrize(
     ("change", "name"),
-    [("row", "training rows"), ("optim.rows=2", "recipe"), ("template", "chat template"), ("torch", "torch")],
+    [
+        ("row", "training rows"),
+        ("optim.rows=2", "recipe"),
+        ("template", "chat template and tokenizer"),
+        ("torch", "torch"),
+    ],
 )
 def test_a_run_does_not_go_on_with_something_else(tiny, tmp_path, rows, monkeypatch, change, name):
     import shutil

@@ -2,14 +2,12 @@
 
 import csv
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+import command
 import numpy as np
 import pytest
 import torch
@@ -23,9 +21,8 @@ from whet.runs.run import Run
 QUICK = ["model.dtype=float32", "adapter.r=4", "optim.lr=0.02", "optim.steps=30", "optim.rows=8", "eval.resamples=400"]
 
 
-def whet(*arguments, cwd=None, check=True, **options):
-    command = [sys.executable, "-m", "whet", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, timeout=300, **options)
+def whet(*arguments, check=True, **options):
+    done = command.run(*arguments, **options)
     assert not check or done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -77,7 +74,7 @@ def test_a_run_can_be_listed_shown_and_talked_to(tuned):
     run = tuned[0]
     assert json.loads(whet("runs", "--home", run.parent, "--json").stdout)[0]["status"] == "succeeded"
     assert "log_loss" in whet("show", run).stdout
-    said = whet("chat", run, "--max-tokens", "8", input="1: say cat\n").stdout
+    said = whet("chat", run, "--max-tokens", "8", given="1: say cat\n").stdout
     assert said.strip()
 
 
@@ -97,8 +94,8 @@ def test_generate_goes_on_where_it_was_stopped(tuned, tmp_path):
     prompts = "".join(f'{{"prompt": "{n}: say cat"}}\n' for n in range(400))
     (tmp_path / "in.jsonl").write_text(prompts)
     part = tmp_path / "out.jsonl.part"
-    command = ["generate", tuned[0], "--input", tmp_path / "in.jsonl", "--output", tmp_path / "out.jsonl"]
-    process = subprocess.Popen([sys.executable, "-m", "whet", *map(str, command)], stderr=subprocess.PIPE, text=True)
+    asked = ["generate", tuned[0], "--input", tmp_path / "in.jsonl", "--output", tmp_path / "out.jsonl"]
+    process = command.start(*asked)
     until = time.monotonic() + 120
     while not (part.exists() and part.read_bytes().count(b"\n") > 5) and time.monotonic() < until:
         time.sleep(0.01)
@@ -109,7 +106,7 @@ def test_generate_goes_on_where_it_was_stopped(tuned, tmp_path):
     kept = part.read_bytes().count(b"\n") - 1
     assert 5 <= kept < 400
     assert not (tmp_path / "out.jsonl").exists()
-    whet(*command)
+    whet(*asked)
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [row["messages"][0]["content"] for row in rows] == [f"{n}: say cat" for n in range(400)]
     assert not part.exists()
@@ -136,24 +133,24 @@ def test_a_merged_export_loads_in_plain_transformers_with_the_same_logits(tuned,
     assert whet("export", tuned[0], "--merged", tmp_path / "again", check=False).returncode == 1
 
 
-@pytest.mark.parametrize("command", ["tune", "train"])
-def test_a_merged_export_answers_as_the_run_does_and_brings_a_card(tiny, tmp_path, command):
+@pytest.mark.parametrize("way", ["tune", "train"])
+def test_a_merged_export_answers_as_the_run_does_and_brings_a_card(tiny, tmp_path, way):
     rows = write_rows(tmp_path / "rows.jsonl", 60)
-    base = ["--base", tiny] if command == "tune" else [f"model.name={tiny}"]
+    base = ["--base", tiny] if way == "tune" else [f"model.name={tiny}"]
     said = "Say the animal's name, nothing else."
-    whet(command, rows, *base, "--out", tmp_path / "run", *QUICK, "eval.limit=4", f"data.instruction={said}")
+    whet(way, rows, *base, "--out", tmp_path / "run", *QUICK, "eval.limit=4", f"data.instruction={said}")
     whet("export", tmp_path / "run", "--merged", tmp_path / "merged")
     about = json.loads((tmp_path / "merged" / "whet.json").read_text())
     assert about["instruction"] == said
     assert not {"base", "base_weights", "kind", "quantize"} & set(about)
-    ways = [whet("chat", tmp_path / name, "--max-tokens", "8", input="1: say cat\n") for name in ("run", "merged")]
+    ways = [whet("chat", tmp_path / name, "--max-tokens", "8", given="1: say cat\n") for name in ("run", "merged")]
     assert ways[0].stdout == ways[1].stdout != "\n"
     card = (tmp_path / "merged" / "README.md").read_text()
     assert said in card
     assert "AutoModelForCausalLM.from_pretrained(folder)" in card
     assert "Peft" not in card
     assert str(tmp_path) not in card
-    assert command == "train" or str(tmp_path) not in (tmp_path / "run" / "README.md").read_text()
+    assert way == "train" or str(tmp_path) not in (tmp_path / "run" / "README.md").read_text()
 
 
 def test_an_export_that_answers_differently_fails_and_leaves_nothing(tuned, tiny, tmp_path, monkeypatch):
@@ -175,25 +172,13 @@ def test_an_export_that_answers_differently_fails_and_leaves_nothing(tuned, tiny
 @pytest.mark.parametrize("moment", ["training:", "asking"])
 def test_sigterm_at_any_stage_exits_75_and_resume_finishes(tiny, tmp_path, moment):
     rows = write_rows(tmp_path / "rows.jsonl", 160)
-    command = [
-        sys.executable,
-        "-m",
-        "whet",
-        "tune",
-        rows,
-        "--base",
-        tiny,
-        "--out",
-        tmp_path / "run",
-        *QUICK,
-        "optim.steps=200",
-    ]
-    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+    quick = [*QUICK, "optim.steps=200"]
+    process = command.start("tune", rows, "--base", tiny, "--out", tmp_path / "run", *quick)
     waited = tmp_path / "run" / ("metrics.jsonl" if moment == "training:" else "replies/zero_shot.jsonl")
     until = time.monotonic() + 120
     while not waited.exists() and process.poll() is None and time.monotonic() < until:
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 75, said
     assert "whet resume" in said
@@ -343,8 +328,8 @@ def test_raw_text_is_judged_by_log_loss(tiny, tmp_path):
 
 def test_the_pieces_of_a_long_passage_are_judged_as_one(tiny, tmp_path):
     for name, count in (("rows", 30), ("test", 7)):
-        text = "\n\n".join(f"{name} {n}, a line of the song " * 20 for n in range(count))
-        (tmp_path / f"{name}.txt").write_text(text)  # each of more than 500 tokens
+        text = "\n\n".join(f"{name} {n}, a line of the song " * 80 for n in range(count))
+        (tmp_path / f"{name}.txt").write_text(text)  # each too long to stand in a piece with another
     given = [tmp_path / "rows.txt", "--test", tmp_path / "test.txt", "--base", tiny, "--out", tmp_path / "run"]
     done = whet("tune", *given, "--json", *QUICK[:3], "optim.steps=2", "data.overlong=split", "data.max_tokens=64")
     assert json.loads(done.stdout)["verdict"]["rows"] == 7
@@ -372,10 +357,10 @@ def test_one_test_row_gives_json_that_any_reader_takes(tiny, tmp_path, kind):
         test.write_text('{"prompt": "so: say owl", "completion": "owl!"}\n')
     else:
         rows, test = tmp_path / "rows.txt", tmp_path / "test.txt"
-        rows.write_text("\n\n".join(f"line {n} of the song" for n in range(60)))
+        rows.write_text("\n\n".join(f"line {n} of the song " * 20 for n in range(60)))
         test.write_text("a line of another song")
     run = tmp_path / "run"
-    quick = [*QUICK[:3], "optim.steps=2", "eval.resamples=400"]
+    quick = [*QUICK[:3], "optim.steps=2", "eval.resamples=400", "data.overlong=split"]
     done = whet("tune", rows, "--test", test, "--base", tiny, "--out", run, "--json", *quick)
     result = json.loads(done.stdout, parse_constant=refuse)
     report = json.loads((run / "report.json").read_text(), parse_constant=refuse)
