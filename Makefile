@@ -28,6 +28,7 @@ $(VENV)/dev.ok: $(VENV)/run.ok
 demo: $(VENV)/run.ok
 	@echo "==> tuning examples/support: train, compare with prompting on questions that neither has seen, judge"
 	@$(BIN)/whet tune examples/support/recipe.yaml
+	@echo "==> the command whet is $(BIN)/whet; \`. $(BIN)/activate\` puts it on the path of this shell"
 
 test: $(VENV)/dev.ok
 	@echo "==> fetching the embedded base model if it is not in the cache"
