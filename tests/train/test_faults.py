@@ -17,6 +17,7 @@ from conftest import Quiet, write_rows
 from whet.config.load import dump, load
 from whet.errors import DriftError, Interrupted, RunError, TrainingError
 from whet.models import checkpoint
+from whet.runs import lineage
 from whet.runs.run import Run
 from whet.runs.store import create
 from whet.train import fit
@@ -303,6 +304,7 @@ def test_a_learning_rate_of_a_thousand_is_called_diverged(tiny, tmp_path, rows):
         ("optim.rows=2", "recipe"),
         ("template", "chat template and tokenizer"),
         ("torch", "torch"),
+        ("processor", "processor"),
     ],
 )
 def test_a_run_does_not_go_on_with_something_else(tiny, tmp_path, rows, monkeypatch, change, name):
@@ -320,6 +322,8 @@ def test_a_run_does_not_go_on_with_something_else(tiny, tmp_path, rows, monkeypa
         file.write_text(file.read_text().replace("<|im_end|>\n", "<|im_end|>"))
     elif change == "torch":
         monkeypatch.setattr(torch, "__version__", "2.99.0")
+    elif change == "processor":
+        monkeypatch.setattr(lineage, "processor", lambda: "another one (avx512f)")
     else:
         chosen = config(base, rows, "optim.steps=4", change)
     with pytest.raises(DriftError, match=name):

@@ -8,6 +8,7 @@ from whet.config.load import digest
 from whet.config.tree import Config
 from whet.errors import DriftError
 from whet.models.load import device_of
+from whet.runs.lineage import environment
 from whet.runs.run import Run
 from whet.train.prepare import Prepared
 
@@ -29,7 +30,7 @@ def check_drift(
     now = {
         **prepared.fingerprint(config),
         "recipe": digest(config),
-        "torch": torch.__version__,
+        **_made_by(),
         "device": device_of(config.model.device).type,
         "threads": str(torch.get_num_threads()),
     }
@@ -37,6 +38,7 @@ def check_drift(
     if not file.exists():
         run.write_json("fingerprint.json", now)
         return
+    then = {**_made_by(), **run.read_json("fingerprint.json")}  # older runs did not note all of these
     if ended and (lost := _changes({name: ended.get(name) for name in LEARNED}, {name: now[name] for name in LEARNED})):
         raise DriftError(
             "\n".join(
@@ -47,7 +49,6 @@ def check_drift(
                 ]
             )
         )
-    then = run.read_json("fingerprint.json")
     changes = _changes(then, now)
     if changes and not allow:
         raise DriftError(
@@ -72,6 +73,12 @@ def check_drift(
             },
         )
         run.write_json("fingerprint.json", now)
+
+
+def _made_by() -> dict[str, str]:
+    """Return the versions and the processor that a step's last bits depend on."""
+    made, names = environment(), ("transformers", "peft", "whet-llm", "processor")
+    return {"torch": torch.__version__, **{name: made[name] for name in names}}
 
 
 def _changes(then: Mapping[str, str | None], now: Mapping[str, str | None]) -> list[str]:
