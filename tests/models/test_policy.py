@@ -133,6 +133,22 @@ def test_loss_and_gradients_are_those_of_transformers(tiny, rows, adapter, way):
 
 
 @pytest.mark.parametrize("adapter", [LORA, FULL], ids=["lora", "full"])
+def test_compiled_layers_give_the_loss_and_the_gradients_of_transformers(tiny, rows, adapter):
+    made = policy(tiny, adapter)
+    expected = plain(made, rows)
+    graphs = []
+
+    def backend(graph, inputs):  # captured and run as it is: what a compiler would be given
+        graphs.append(graph)
+        return graph
+
+    for layer in made.layers:
+        layer.forward = torch.compile(layer.forward, backend=backend)
+    assert_same(gradient(made, [collate(rows)]), expected)
+    assert graphs
+
+
+@pytest.mark.parametrize("adapter", [LORA, FULL], ids=["lora", "full"])
 def test_prompts_of_several_answers_are_computed_once_with_the_gradients_of_transformers(tiny, pairs, adapter):
     made = policy(tiny, adapter)
     batch = collate(pairs)
