@@ -8,6 +8,7 @@ with datasketch (`pip install datasketch`), whose candidates are judged by the w
 import random
 import re
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,7 +17,8 @@ from pathlib import Path
 
 from whet.config.tree import Data
 from whet.data.findings import inspect
-from whet.data.near import ALIKE, groups
+from whet.data.forest import ALIKE
+from whet.data.near import groups
 from whet.data.read import read
 from whet.data.split import question
 from whet.types import Chat
@@ -29,7 +31,7 @@ Rows = list[Chat]
 Planter = Callable[[Rows, random.Random], dict[str, Rows]]  # the rows of each side; planted ones have their own source
 
 MARK = "planted"
-CHARACTERS = ("\x07", "\x1b", "\x00")
+CHARACTERS = ("\x07", "\x1b", "\x0b")
 WORD = re.compile(r"\w+")
 
 
@@ -167,7 +169,7 @@ def betraying(rows: Rows, draw: random.Random) -> dict[str, Rows]:
         lambda: "sk" + "-proj-" + some(48),
         lambda: "xox" + "b-" + "123456789012-" + some(24),
         lambda: f"password = '{some(12)}!7'",
-        lambda: "ey" + "JhbGciOiJIUzI1NiJ9.ey" + some(40) + "." + some(43),
+        lambda: "ey" + "JhbGciOiJIUzI1NiJ9.eyJ" + some(40) + "." + some(43),
     )
     chosen = set(draw.sample(range(len(rows)), few(rows)))
     made = [
@@ -212,7 +214,8 @@ def measured(kind: str, rows: Rows) -> tuple[int, int, int, int]:
     planted = {row.source for side in sides.values() for row in side if row.source.startswith(f"{MARK}:")}
     clean = {side: [row for row in every if row.source not in planted] for side, every in sides.items()}
     called, before = (_called(kind, every) for every in (sides, clean))
-    text = {row.source: question(row) for side in sides.values() for row in side}
+    written = _whole if kind == "near_duplicate" else question
+    text = {row.source: written(row) for side in sides.values() for row in side}
     beside = Counter(_plain(text[source]) for source in planted)
     new = called - before
     right = {source for source in new if source in planted or beside[_plain(text[source])]}
@@ -252,6 +255,7 @@ def oracle(texts: Sequence[str]) -> tuple[int, int, int]:
 
 def main() -> None:
     """Print a line for every kind of fault and every set."""
+    warnings.filterwarnings("ignore", module="sklearn")
     chosen = sys.argv[1:] or SETS
     total: dict[str, list[int]] = {kind: [0] * 4 for kind in PLANTERS}
     for name in chosen:

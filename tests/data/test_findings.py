@@ -67,7 +67,9 @@ def test_nothing_is_found_where_nothing_is_wrong():
         ("empty", [row("where is it?", "N/A", 99)], ("f:99",)),
         ("truncated", [row("how so?", "Open the page of your account, then choose the box beside the", 99)], ("f:99",)),
         ("refusal", [row("who is he?", "As an AI language model, I cannot say that.", 99)], ("f:99",)),
+        ("refusal", [row("who is he?", "I\u2019m unable to provide that information.", 99)], ("f:99",)),
         ("repetition", [row("count!", "and so on and so on. " * 30, 99)], ("f:99",)),
+        ("repetition", [row("where?", "A shop by the river. " + "Aromi is an average one. " * 12, 99)], ("f:99",)),
     ],
 )  # fmt: skip
 def test_what_is_planted_is_found_in_its_line(kind, planted, lines):

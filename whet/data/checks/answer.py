@@ -15,9 +15,10 @@ _NOTHING = re.compile(
 )
 _REFUSAL = re.compile(
     r"\b(?:as an? (?:ai|artificial intelligence|(?:large )?language model)\b"
-    r"|i(?:'m| am) (?:sorry|afraid),? (?:but )?(?:i|that) "
-    r"(?:can(?:'t|not)|am (?:not able|unable)|do(?:n't| not) (?:have|feel))"
-    r"|i (?:can(?:'t|not)|am (?:not able|unable) to|won't) (?:assist|help|provide|comply|fulfill|answer|engage)\b)",
+    r"|(?:i['\u2019]m|i am) (?:sorry|afraid),? (?:but )?(?:i|that) "
+    r"(?:can(?:['\u2019]t|not)|am (?:not able|unable)|do(?:n['\u2019]t| not) (?:have|feel))"
+    r"|(?:i (?:can(?:['\u2019]t|not)|won['\u2019]t)|(?:i['\u2019]m|i am) (?:not able|unable) to) "
+    r"(?:assist|help|provide|comply|fulfill|answer|engage)\b)",
     re.IGNORECASE,
 )
 _ENDED = re.compile(r"[.!?:;)\]}>\"'`*\u2019\u201d\u00bb\u2026\u3002\uff01\uff1f]\s*$")
@@ -25,6 +26,9 @@ LONG = 60  # characters from which an answer is expected to end like a sentence
 USUAL = 0.95  # share of long answers that end so before those that do not are suspect
 ROUND = 0.12  # of its size is what is left of text that says the same again and again
 SIZE = 240  # characters from which that is measured
+LOOP = 20  # words of what is said again and again at most
+TIMES = 6  # in a row, from which a text goes round
+SPAN = 60  # characters that it fills at least, and a third of the text
 
 
 class Answers:
@@ -50,10 +54,8 @@ class Answers:
             self._long += 1
             if not _ENDED.search(answer):
                 self._open.append(row.number)
-        if len(answer) >= SIZE:
-            raw = answer.encode("utf-8", "replace")
-            if (left := len(zlib.compress(raw)) / len(raw)) < ROUND:
-                self._circling.append((left, row.number))
+        if len(answer) >= SPAN and (share := _goes_round(answer)):
+            self._circling.append((1 - share, row.number))
 
     def findings(self) -> Iterator[Found]:
         """Yield a finding for each kind."""
@@ -70,3 +72,24 @@ class Answers:
             why = f"{len(self._circling):,} answers say the same again and again"
             rows = [number for _, number in sorted(self._circling)]
             yield Found("repetition", "warning", rows, why, "shorten or remove them")
+
+
+def _goes_round(text: str) -> float:
+    """Return the share of a text that says the same again and again, 0 if it is too little to speak of."""
+    if len(text) >= SIZE:
+        raw = text.encode("utf-8", "replace")
+        if (left := len(zlib.compress(raw)) / len(raw)) < ROUND:
+            return 1 - left
+    words = text.split()
+    if len(set(words)) > len(words) * (1 - (TIMES - 1) / TIMES / 3):
+        return 0.0  # too few words come again
+    for size in range(1, min(LOOP, len(words) // TIMES) + 1):
+        run = 0  # words in a row that are those of `size` words before
+        for at in range(size, len(words)):
+            run = run + 1 if words[at] == words[at - size] else 0
+            if run >= (TIMES - 1) * size:
+                begin = at - run - size + 1
+                span = len(" ".join(words[begin : at + 1]))
+                if span >= max(SPAN, len(text) / 3):
+                    return span / len(text)
+    return 0.0
