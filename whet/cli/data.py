@@ -61,7 +61,7 @@ def check(
     except DataError as error:
         if as_json:
             found = [{"path": p.path, "line": p.line, "what": p.what} for p in error.problems]
-            unknown = {"shape": None, "rows": None, "splits": {}, "tokens": {}, "findings": []}
+            unknown: dict[str, object] = {"shape": None, "rows": None, "splits": {}, "tokens": {}, "findings": []}
             out_json({"paths": [path for named in files.values() for path in named], **unknown, "problems": found})
         if target:
             target.write(refused(error.problems))
