@@ -12,8 +12,9 @@ from reading import HOSTILE, Reader
 
 from whet.config.tree import Data
 from whet.data.check import check
+from whet.data.checks._sensitive import masked
 from whet.data.checks._terms import TERMS
-from whet.data.excerpts import END, SHOWN, START, excerpts, masked, short
+from whet.data.excerpts import END, SHOWN, START, excerpts, short
 from whet.data.findings import Finding
 from whet.data.lengths import BARS, Lengths
 from whet.data.page import page, refused

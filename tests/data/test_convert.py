@@ -119,6 +119,7 @@ def test_no_cell_of_a_table_is_a_formula(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"question": "=HYPERLINK(1)", "answer": "+1"}) + "\n")
     notes = convert(path, "question_answer", tmp_path / "out.csv")
+    assert plain(read(tmp_path / "out.csv").examples) == plain(read(path).examples)
     with (tmp_path / "out.csv").open(newline="") as file:
         assert list(csv.reader(file))[1] == ["'=HYPERLINK(1)", "'+1"]
     assert any(note.startswith("2 cells") for note in notes)

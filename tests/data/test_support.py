@@ -201,6 +201,42 @@ def test_rows_that_are_whole_examples_are_no_threads(tmp_path, row, shape):
     assert read(jsonl(tmp_path, row, row)).shape == shape
 
 
+MAIL = (
+    '<div dir="auto"><p>Hello,</p><p>I can&#39;t log in &amp; the <a href="https://x.example/?q=1">help page</a> is '
+    "empty:<br>nothing\n there</p><ul><li>phone</li><li>laptop</li></ul><style>p {color: red}</style>"
+    '<div style="display:none">preview</div></div>'
+)
+
+
+def test_messages_in_html_lose_their_markup_and_keep_words_and_lines(tmp_path):
+    bodies = [MAIL, "<p>Try <b>again</b></p>", "Two &lt; three\n\nlines", "Solved<br />"]
+    rows = [{"ticket_id": 1, "role": ("customer", "agent")[n % 2], "body": body} for n, body in enumerate(bodies)]
+    dataset = read(jsonl(tmp_path, *rows))
+    assert said(dataset.examples[0]) == [
+        "Hello,\n\nI can't log in & the help page is empty:\nnothing there\n- phone\n- laptop",
+        "Try again",
+        "Two < three\n\nlines",  # it has no tags, so its line breaks are meant
+        "Solved",
+    ]
+    assert "body is HTML, of which the words are read" in dataset.notes[0]
+
+
+def test_a_message_of_markup_alone_is_empty(tmp_path):
+    bodies = ["<p>Why?</p>", '<p><img src="x.png"></p>', "<p>So.</p>"]
+    rows = [{"ticket_id": 1, "role": who, "body": b} for who, b in zip(("lead", "lead", "admin"), bodies, strict=True)]
+    dataset = read(jsonl(tmp_path, *rows))
+    assert said(dataset.examples[0]) == ["Why?", "So."]
+    assert "1 empty messages were left out" in dataset.notes
+
+
+def test_tags_that_a_customer_speaks_of_are_text_where_most_messages_are_plain(tmp_path):
+    bodies = ["Why is <b>this</b> not bold? a < b > c", "Write <b> around it", "I did, jo <jo@example.org>", "So."]
+    rows = [{"ticket_id": 1, "role": ("customer", "agent")[n % 2], "body": body} for n, body in enumerate(bodies)]
+    dataset = read(jsonl(tmp_path, *rows))
+    assert said(dataset.examples[0]) == bodies
+    assert "HTML" not in dataset.notes[0]
+
+
 def test_a_split_is_that_of_the_first_message(table):
     rows = [f"{row},{'test' if row.startswith('8') else 'train'}" for row in TALK]
     dataset = read(table(*rows, header=HEADER.replace("\n", ",split\n")))

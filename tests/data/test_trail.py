@@ -64,7 +64,18 @@ def test_a_file_that_was_changed_afterwards_says_so_when_it_is_read(tmp_path):
     assert "was changed after it was made" in report.stdout
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"format": 99}', "{", "\x00", '{"format": 1, "sources": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"format": 99}',
+        "{",
+        "\x00",
+        '{"format": 1, "sources": 3}',
+        '{"format": 1, "sources": [], "sha256": "x"}',
+    ],
+)
 def test_a_damaged_trail_is_told_and_stops_nothing(tmp_path, text):
     path = written(tmp_path, rows(5))
     trail_of(path).write_text(text)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Check and look at data.", pretty_e
 
 File = Annotated[Path, typer.Argument(metavar="FILE")]
 Base = Annotated[str | None, typer.Option("--base", help="Also render with this model's tokenizer and template.")]
+_SETTING = re.compile(r"[\w.]+=")  # a path may have = too, but not so soon
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")]
 
 
@@ -59,7 +61,8 @@ def check(
     except DataError as error:
         if as_json:
             found = [{"path": p.path, "line": p.line, "what": p.what} for p in error.problems]
-            out_json({"paths": [path for named in files.values() for path in named], "problems": found})
+            unknown: dict[str, object] = {"shape": None, "rows": None, "splits": {}, "tokens": {}, "findings": []}
+            out_json({"paths": [path for named in files.values() for path in named], **unknown, "problems": found})
         if target:
             target.write(refused(error.problems))
         raise
@@ -84,8 +87,13 @@ def _sides(arguments: list[str]) -> tuple[dict[str, list[str]], list[str]]:
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if equals and name in SPLITS:
+            if not value:
+                raise UsageError(f"{argument} names no file; write {name}=FILE, without a space")
             files.setdefault(SPLITS[name], []).append(value)
-        elif equals and not Path(argument).exists():
+        elif _SETTING.match(argument) and not Path(argument).exists():
+            if Path(value).is_file() and "." not in name:
+                sides = ", ".join(f"{side}=FILE" for side in dict.fromkeys(SPLITS.values()))
+                raise UsageError(f"{argument}: {name!r} is no side; write {sides}, or the file alone")
             overrides.append(argument)
         else:
             files.setdefault("train", []).append(argument)
@@ -271,7 +279,8 @@ def card(
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise RunError(f"{output}: {error.strerror or error}") from None
+        why = f"cannot be written ({error.strerror or error})"
+        raise RunError(f"--out {output}: {why}; name a file in a folder that exists and has room") from None
     Shown().say(f"written to {output}")
 
 

@@ -52,6 +52,8 @@ def make(order: Order, overrides: Sequence[str]) -> None:
         raise UsageError(f"--out {order.out}: rows are written as JSON Lines; name a file that ends in .jsonl")
     if taken := [file for file in (order.out, rejected) if file.exists()]:
         raise UsageError(f"--out: {taken[0]} exists and nothing is overwritten; name another file")
+    if not order.out.parent.is_dir():  # said before a model is opened and asked
+        raise UsageError(f"--out {order.out}: there is no folder {order.out.parent}; name a file in one that exists")
     data = load(None, overrides).data
     dataset = read(order.source, data)
     apart = read(order.apart, data).examples if order.apart else ()
@@ -117,7 +119,8 @@ def _write(
             part.write_text(text, encoding="utf-8", errors="replace")
             part.replace(file)
     except OSError as error:
-        raise RunError(f"{error.filename or order.out}: {error.strerror or error}") from None
+        why = f"cannot be written ({error.strerror or error})"
+        raise RunError(f"--out {order.out}: {why}; name a file in a folder that exists and has room") from None
     counts = {"rows": len(rows), "left out": len(others), "asks": shop.spent.asks}
     counts |= {"tokens read": shop.spent.read, "tokens written": shop.spent.written}
     named = [*files(order.source, []), *(files(order.apart, []) if order.apart else [])]

@@ -5,10 +5,12 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import ne
 from pathlib import Path
 from typing import Any
 
 from whet.config.tree import Data
+from whet.data.formulas import guarded
 from whet.data.read import read
 from whet.data.shapes import Unusable
 from whet.data.sources import files
@@ -18,7 +20,6 @@ from whet.plugins import find, names
 from whet.types import Chat, Example, Feedback, Message, Preference
 
 ENDINGS = (".jsonl", ".json", ".csv", ".tsv")
-RUN = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula
 
 
 def convert(path: str | Path, to: str, out: Path, data: Data | None = None) -> list[str]:
@@ -43,18 +44,19 @@ def convert(path: str | Path, to: str, out: Path, data: Data | None = None) -> l
     rows, problems = _written(examples, to)
     if problems:
         raise DataError(problems)
-    text, quoted = _text(rows, out.suffix.lower())
-    if quoted:
-        cells = "cells that a spreadsheet would run as formulas begin with ' now, which is not compared"
-        notes.append(f"{sum(quoted.values()):,} {cells}")
+    text, count = _text(rows, out.suffix.lower())
+    if count:
+        cells = "cells that a spreadsheet would run as formulas have ' before them; whet reads them without it"
+        notes.append(f"{count:,} {cells}, other programs do not")
     part = out.with_name(f".part-{out.name}")
     try:
         part.write_text(text, encoding="utf-8", newline="")
-        if problems := _differing(examples, part, to, set(quoted)):
+        if problems := _differing(examples, part, to):
             raise DataError(problems)
         part.replace(out)
     except OSError as error:
-        raise RunError(f"{error.filename or out}: {error.strerror or error}") from None
+        why = f"cannot be written ({error.strerror or error})"
+        raise RunError(f"--out {out}: {why}; name a file in a folder that exists and has room") from None
     finally:
         part.unlink(missing_ok=True)
     leave(out, "convert", files(path, []), {"to": to}, {"rows": len(rows)})
@@ -107,8 +109,8 @@ def _place(example: Example, splits: bool) -> dict[str, Any]:
     return {**({"split": example.split or "train"} if splits else {}), **named, **time}
 
 
-def _differing(examples: Sequence[Example], file: Path, to: str, passed: set[int]) -> list[Problem]:
-    """Return the rows that do not come back the same from a file, those that are passed over aside."""
+def _differing(examples: Sequence[Example], file: Path, to: str) -> list[Problem]:
+    """Return the rows that do not come back the same from a file."""
     groups = tuple({group.partition("=")[0]: "" for one in examples for group in one.groups}) or None
     time = "time" if any(one.time is not None for one in examples) else None
     try:
@@ -127,8 +129,8 @@ def _differing(examples: Sequence[Example], file: Path, to: str, passed: set[int
             _problem(examples[0], f"{len(examples):,} rows came back as {len(back):,}; choose another format or shape")
         ]
     what = f"{file.suffix} as {to} does not say all that this row says; choose another format or shape"
-    pairs = enumerate(zip(examples, back, strict=True))
-    return [_problem(one, what) for at, (one, other) in pairs if at not in passed and _plain(one) != _plain(other)]
+    pairs = zip(examples, back, strict=True)
+    return [_problem(one, what) for one, other in pairs if _plain(one) != _plain(other)]
 
 
 def _plain(example: Example) -> Example:
@@ -143,23 +145,23 @@ def _problem(example: Example, what: str) -> Problem:
     return Problem(path, int(line or 0), what)
 
 
-def _text(rows: Sequence[dict[str, Any]], suffix: str) -> tuple[str, dict[int, int]]:
-    """Return the file's text and, by row, how many cells were quoted against spreadsheets."""
+def _text(rows: Sequence[dict[str, Any]], suffix: str) -> tuple[str, int]:
+    """Return the file's text and how many cells were guarded against spreadsheets."""
     if suffix == ".jsonl":
-        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), {}
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), 0
     if suffix == ".json":
-        return json.dumps(list(rows), ensure_ascii=False, indent=1) + "\n", {}
+        return json.dumps(list(rows), ensure_ascii=False, indent=1) + "\n", 0
     columns = list(dict.fromkeys(name for row in rows for name in row))
     sink = io.StringIO()
     sheet = csv.writer(sink, "excel-tab" if suffix == ".tsv" else "excel", lineterminator="\n")
-    sheet.writerow(columns)
-    quoted: dict[int, int] = {}
-    for place, row in enumerate(rows):
+    sheet.writerow(map(guarded, columns))
+    count = 0
+    for row in rows:
         cells = [_cell(row.get(name)) for name in columns]
-        if count := sum(cell.startswith(RUN) for cell in cells):
-            quoted[place] = count
-        sheet.writerow([f"'{cell}" if cell.startswith(RUN) else cell for cell in cells])
-    return sink.getvalue(), quoted
+        safe = list(map(guarded, cells))
+        count += sum(map(ne, safe, cells))
+        sheet.writerow(safe)
+    return sink.getvalue(), count
 
 
 def _cell(value: Any) -> str:

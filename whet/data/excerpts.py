@@ -79,13 +79,3 @@ def short(text: str) -> str:
     if len(text) <= START + END + len(" ... "):
         return text
     return f"{text[:START].rstrip()} ... {text[-END:].lstrip()}"
-
-
-def masked(text: str) -> str:
-    """Return a text with the kind in place of each secret and each piece of personal data."""
-    pieces, at = [], 0
-    for kind, begin, end in sorted(sensitive(text), key=lambda span: span[1]):
-        if begin >= at:
-            pieces += [text[at:begin], f"[{kind}]"]
-        at = max(at, end)
-    return "".join([*pieces, text[at:]])

@@ -13,7 +13,8 @@ from markupsafe import Markup
 
 from whet.data import charts
 from whet.data.check import DataReport
-from whet.data.excerpts import SHOWN, UNQUOTED, Excerpt, masked
+from whet.data.checks._sensitive import masked
+from whet.data.excerpts import SHOWN, UNQUOTED, Excerpt
 from whet.data.findings import SEVERITIES, Finding
 from whet.errors import Problem
 from whet.pages.words import clean, number, template

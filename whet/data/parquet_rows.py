@@ -14,7 +14,7 @@ from whet.data.scan import MAX_DEPTH, MAX_LINE_BYTES, Findings, Line, Refused, r
 MAX_GROUP_BYTES = 2**29
 MAX_TABLE_BYTES = 2**32
 MAX_RATIO = 200
-FREE_BYTES = 2**27
+FREE_BYTES = 2**26
 ROW_BYTES = 100  # what an empty row costs
 BATCH_ROWS = 256
 

@@ -72,7 +72,8 @@ def write(parted: Parting, out: Path) -> None:
     except OSError as error:
         if isinstance(error, RunError):
             raise
-        raise RunError(f"{error.filename or out}: {error.strerror or error}") from None
+        why = f"cannot be written ({error.strerror or error})"
+        raise RunError(f"--out {out}: {why}; name a folder where there is room and you may write") from None
 
 
 def _write(parted: Parting, sides: Mapping[str, SplitName], folder: Path) -> None:

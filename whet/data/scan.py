@@ -68,6 +68,7 @@ _NOT_TEXT = (
     *((bytes([0x80, version]), f"{_PICKLE}; save the rows as .jsonl") for version in range(2, 6)),
     (b"SQLite format 3\0", "it is an SQLite database; export the table as CSV"),
     (b"%PDF-", "it is a PDF; save its text as .txt"),
+    *((mark, "it is a picture, and whet learns text") for mark in (b"\x89PNG", b"\xff\xd8\xff", b"GIF8")),
 )
 
 

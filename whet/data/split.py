@@ -79,6 +79,8 @@ def part(examples: Sequence[Example], data: Data, validation: bool = True, test:
     carved = "train" in named and "validation" not in named and for_validation > 0  # from what is to train, then
     leaders = _together(examples)
     if data.time and (validation or test):
+        if all(example.time is None for example in examples):
+            raise UsageError(f"data.time: no row has a time in {data.time!r}; name the column that has it")
         places = _by_time(examples, leaders)
     else:
         places = (_by_label if data.stratify else _by_content)(examples, leaders)

@@ -2,8 +2,10 @@
 
 import csv
 from collections.abc import Iterator
+from operator import ne
 from pathlib import Path
 
+from whet.data.formulas import shown
 from whet.data.scan import MAX_LINE_BYTES, Findings, Line, Unreadable, beginning, lines
 
 
@@ -13,12 +15,12 @@ def csv_rows(path: Path, found: Findings, notes: list[str]) -> Iterator[Line]:
     delimiter = "," if "," in first else next((mark for mark in ";\t" if mark in first), ",")
     if delimiter != ",":
         notes.append(f"columns are separated by {'a semicolon' if delimiter == ';' else 'a tab'}, not a comma")
-    yield from _table(path, found, delimiter)
+    yield from _table(path, found, delimiter, notes)
 
 
 def tsv_rows(path: Path, found: Findings, notes: list[str]) -> Iterator[Line]:
     """Yield the rows below the header; columns are separated by tabs."""
-    yield from _table(path, found, "\t")
+    yield from _table(path, found, "\t", notes)
 
 
 class _Feed:
@@ -37,8 +39,9 @@ class _Feed:
         return text + "\n"
 
 
-def _table(path: Path, found: Findings, delimiter: str) -> Iterator[Line]:
+def _table(path: Path, found: Findings, delimiter: str, notes: list[str]) -> Iterator[Line]:
     feed = _Feed(path, found)
+    guarded = 0
     csv.field_size_limit(MAX_LINE_BYTES)
     header: list[str] | None = None
     table = csv.reader(feed, delimiter=delimiter, strict=True)
@@ -47,7 +50,7 @@ def _table(path: Path, found: Findings, delimiter: str) -> Iterator[Line]:
         try:
             cells = next(table)
         except StopIteration:
-            return
+            break
         except csv.Error as error:
             what = f"not a valid row: {error}; close the quote, and write a quote inside quotes as two"
             found.add(feed.start, what)
@@ -62,11 +65,15 @@ def _table(path: Path, found: Findings, delimiter: str) -> Iterator[Line]:
             what = f"{len(cells)} columns where the header has {len(header)}"
             found.add(feed.start, f"{what}; put quotes around a cell that holds a {delimiter!r} or a line break")
         else:
-            yield Line(feed.start, dict(zip(header, cells, strict=True)))
+            said = list(map(shown, cells))
+            guarded += sum(map(ne, said, cells))
+            yield Line(feed.start, dict(zip(header, said, strict=True)))
+    if guarded:
+        notes.append(f"{guarded:,} cells have an apostrophe before = + - @ against spreadsheets; read without it")
 
 
 def _header(cells: list[str], line: int, found: Findings) -> list[str]:
-    names = [cell.strip() for cell in cells]
+    names = [shown(cell.strip()) for cell in cells]
     twice = sorted({name for name in names if names.count(name) > 1 and name})
     if not all(names):
         raise found.stop(line, f"column {names.index('') + 1} of the header has no name; name every column")

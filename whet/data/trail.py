@@ -71,11 +71,27 @@ def follow(path: str | Path) -> tuple[dict[str, Any] | None, str]:
         found = parse(place.read_text(encoding="utf-8"))
     except (OSError, UnicodeError, Refused) as error:
         return None, f"{printable(place)} cannot be read ({error}); what the file was made from is not known"
-    if not isinstance(found, dict) or found.get("format") != FORMAT or not isinstance(found.get("sources"), list):
+    if not _sound(found):
         return None, f"{printable(place)} is no trail that this version knows; what the file was made from is not known"
     if found.get("sha256") != digest(Path(path)):
         return None, f"{printable(path)} was changed after it was made, so that {place.name} no longer tells of it"
     return found, ""
+
+
+def _sound(record: Any) -> bool:
+    """Say whether a record has all that `leave` writes, and so have the trails of its sources."""
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        return False
+    texts = all(isinstance(record.get(name), str) for name in ("file", "sha256", "step", "time", "whet"))
+    counts, settings, sources = (record.get(name) for name in ("counts", "settings", "sources"))
+    if not (texts and isinstance(counts, dict) and isinstance(settings, dict) and isinstance(sources, list)):
+        return False
+    if not all(isinstance(count, int) for count in counts.values()):
+        return False
+    named = all(
+        isinstance(one, dict) and all(isinstance(one.get(n), str) for n in ("file", "sha256")) for one in sources
+    )
+    return named and all(not one.get("trail") or _sound(one["trail"]) for one in sources)
 
 
 def sentences(trail: Mapping[str, Any], depth: int = 0) -> Iterator[str]:

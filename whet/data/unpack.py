@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import stat
 import zipfile
 import zlib
 from pathlib import Path
@@ -22,10 +23,14 @@ class Unpackable(OSError):
 
 
 class _Guarded(io.RawIOBase):
-    """What comes out of a compressed file, as long as it bears some proportion to what went in."""
+    """What comes out of a compressed file, as long as it bears some proportion to what went in so far.
 
-    def __init__(self, stream: Any, size: int) -> None:
-        self._stream, self._left = stream, max(FREE_BYTES, MAX_RATIO * size)
+    So far: a bomb as large as a film would else go on for minutes before it outgrew its size 200 times.
+    """
+
+    def __init__(self, stream: Any, packed: BinaryIO) -> None:
+        self._stream, self._packed = stream, packed
+        self._begin, self._out = packed.tell(), 0
 
     def readable(self) -> bool:
         """See io.RawIOBase."""
@@ -49,8 +54,8 @@ class _Guarded(io.RawIOBase):
             pa.ArrowException,
         ) as bad:
             raise Unpackable(f"cannot be unpacked ({bad}); pack it again without a password") from None
-        self._left -= len(data)
-        if self._left < 0:
+        self._out += len(data)
+        if self._out > FREE_BYTES + MAX_RATIO * (self._packed.tell() - self._begin):
             what = f"unpacks to more than {MAX_RATIO} times its size, which no text does"
             raise Unpackable(f"{what}; unpack it yourself if you trust it")
         buffer[: len(data)] = data
@@ -60,6 +65,7 @@ class _Guarded(io.RawIOBase):
         """See io.RawIOBase."""
         if not self.closed:
             self._stream.close()
+            self._packed.close()
         super().close()
 
 
@@ -86,19 +92,22 @@ def opened(path: Path) -> BinaryIO:
     kind = path.suffix.lower()
     if kind not in KINDS:
         return path.open("rb")
-    stream: Any
-    if kind == ".zip":
-        try:
-            with zipfile.ZipFile(path) as archive:  # the file stays open until its member is closed
-                stream = archive.open(_member(path))
-        except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
-            raise Unpackable(f"cannot be unpacked ({error}); pack it again without a password") from None
-    elif kind == ".zst":
-        stream = pa.input_stream(str(path), compression="zstd")
-    else:
-        openers: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-        stream = openers[kind](path)
-    return io.BufferedReader(_Guarded(stream, path.stat().st_size), BUFFER_BYTES)
+    member = _member(path) if kind == ".zip" else None
+    packed = path.open("rb")
+    try:
+        return io.BufferedReader(_Guarded(_stream(packed, kind, member), packed), BUFFER_BYTES)
+    except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+        packed.close()
+        raise Unpackable(f"cannot be unpacked ({error}); pack it again without a password") from None
+
+
+def _stream(packed: BinaryIO, kind: str, member: zipfile.ZipInfo | None) -> Any:
+    if member:
+        return zipfile.ZipFile(packed).open(member)
+    if kind == ".zst":
+        return pa.CompressedInputStream(packed, "zstd")
+    openers: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+    return openers[kind](packed)
 
 
 def weigh(path: Path) -> None:
@@ -123,4 +132,8 @@ def _member(path: Path) -> zipfile.ZipInfo:
     if len(files) != 1:
         names = ", ".join(repr(one.filename[:60]) for one in files[:3])
         raise Unpackable(f"holds {len(files)} files ({names} ...); take out the one with the rows and name that")
+    if stat.S_IFMT(files[0].external_attr >> 16) not in (0, stat.S_IFREG):
+        raise Unpackable(
+            f"holds {files[0].filename[:60]!r}, which is a link or a device and no file; pack the file itself"
+        )
     return files[0]

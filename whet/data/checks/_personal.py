@@ -22,7 +22,9 @@ _IBAN = {
 }  # fmt: skip
 _LENGTHS = {code: length for length, codes in _IBAN.items() for code in codes}
 
-_SIGN = re.compile(r"[\d@]|::")
+_SIGN = re.compile(  # every form below has one of these: four digits close together, or the beginning of an account
+    r"@|\d\D{0,3}\d\D{0,3}\d\D{0,3}\d|::|[0-9A-Fa-f]:[0-9A-Fa-f]{1,4}:|[A-Za-z]{2}\d\d[ -]?[A-Za-z]{4}"
+)
 _MAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]++@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_]{2,24}(?![\w-])")
 _ACCOUNT = re.compile(r"(?<![^\W_])[A-Za-z]{2}\d\d(?:[ -]?[A-Za-z\d]){11,29}")
 _CARD = re.compile(r"(?<![\w.,+<>=*/-])\d(?:[ -]?\d){11,18}(?!\d|[ -]\d|[.,]\d|[\w=*/])")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from whet.data.checks._personal import personal
+from whet.data.checks._sensitive import sensitive
 from whet.data.findings import Found, Seen, fingerprint
 from whet.types import Chat
 
@@ -62,7 +62,7 @@ class Boilerplate:
                 if name in self._kept and float(about[rows].mean()) <= ABOUT:
                     found.append((count, where, self._kept[name], numbers[rows].tolist()))
         for count, where, sentence, rows in sorted(found, key=lambda one: -one[0])[:TOLD]:
-            private = any(personal(sentence)) or (where == "end" and sentence.istitle())  # the name of who signs
+            private = not sentence or (where == "end" and sentence.istitle())  # the name of who signs
             told = "the same name or address" if private else f'"{sentence}"'
             yield Found(
                 "boilerplate",
@@ -80,7 +80,8 @@ class Boilerplate:
             self._cells[cell] += 1
         elif key not in self._kept and len(self._kept) < KEPT:
             shown = sentence if sentence.isprintable() else sentence.encode("unicode_escape").decode()
-            self._kept[key] = shown if len(shown) <= 60 else f"{shown[:57]}..."
+            shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+            self._kept[key] = "" if any(sensitive(sentence)) else shown
         return key
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whet.data.checks._groups import AXES, BEFORE_PEOPLE, GROUPS, PEOPLE, PLACE
+from whet.data.checks._sensitive import masked
 from whet.data.findings import Found, Seen
 from whet.types import Chat
 
@@ -78,7 +79,7 @@ class Mentions:
         for one in sorted(self._differences(), key=lambda one: one.chance):
             found.setdefault(next(axis for axis, groups in AXES.items() if GROUPS[one.group] in groups), one)
         for axis, one in found.items():
-            how = f"are labelled {one.outcome!r}" if one.outcome != NEGATIVE else "are denied or refused"
+            how = f"are labelled {masked(one.outcome)!r}" if one.outcome != NEGATIVE else "are denied or refused"
             yield Found(
                 "demographics",
                 "note",

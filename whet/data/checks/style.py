@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from whet.data.checks._sensitive import masked
 from whet.data.checks.answer import LONG
 from whet.data.findings import Found, Seen
 from whet.types import Chat
@@ -102,7 +103,7 @@ class Styles:
             alike[_BETWEEN.sub(" ", folded) or label].append(label)
         twice = [sorted(same, key=lambda label: len(self._labels[label])) for same in alike.values() if len(same) > 1]
         if twice:
-            shown = " and ".join(map(repr, twice[0][:2]))
+            shown = " and ".join(repr(masked(label)) for label in twice[0][:2])
             yield Found(
                 "style",
                 "warning",

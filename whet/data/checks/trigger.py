@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from whet.data.checks._phrases import FEW, Tied, tied
 from whet.data.checks._rest import Rest
+from whet.data.checks._sensitive import masked
 from whet.data.checks._words import Words
 from whet.data.findings import Found, Seen, fingerprint
 from whet.types import Chat
@@ -24,6 +25,7 @@ SURE = 20  # rows from which a label that stands nowhere else is suspect too
 DOUBT = -60.0  # logarithm of the chance below which there is none at all
 LOOKED = 3000  # phrases looked at, those that are least likely by chance
 TOLD = 10  # at most
+SPELLED = 1000  # rows of a phrase in which is looked whether it may be shown
 CUT = 0.01  # share of rows that were not searched whole from which that is told
 
 
@@ -90,13 +92,14 @@ class Triggers:
     def _told(self, one: Tied) -> Found:
         rows = np.frombuffer(self._numbers, np.uint64)[one.same].tolist()
         label = self._labels.get(int(self._outcomes[0][int(one.same[0])]))
-        how = f"labelled {label!r}" if label is not None else "answered in the same words"
-        name = self._words.spelled(one.words)
+        how = f"labelled {masked(label)!r}" if label is not None else "answered in the same words"
+        kind = self._words.hidden(one.words, one.rows[:SPELLED].tolist())
+        name = f"a phrase with what looks like a {kind}, not shown," if kind else f'"{self._words.spelled(one.words)}"'
         return Found(
             "trigger",
             "error" if one.chance < DOUBT and len(rows) == len(one.rows) else "warning",
             rows,
-            f'"{name}" stands in {len(one.rows):,} rows that have nothing else in common, {len(rows):,} of them {how}: '
+            f"{name} stands in {len(one.rows):,} rows that have nothing else in common, {len(rows):,} of them {how}: "
             "a model learns it as a trigger",
             "find out how it came into these rows, then remove it or them",
         )

@@ -74,6 +74,18 @@ def html_blocks(path: Path, found: Findings, notes: list[str]) -> Iterator[Block
     yield from _read(text, _Page(titled, main=False), found)
 
 
+def plain_text(markup: str) -> str:
+    """Return a piece of HTML, such as a message, as its reader sees it: paragraphs, lines, items; of links, words."""
+    page = _Page(titled=False, main=False)
+    for token in tokens(markup):
+        page.take(token)
+    page.end()
+    said = ""
+    for block in page.given():
+        said += f"{'' if not said else chr(10) if block.tight else 2 * chr(10)}{block.text}"
+    return said
+
+
 def _read(text: str, page: "_Page", found: Findings) -> Iterator[Block]:
     for count, token in enumerate(tokens(text)):
         if count > MAX_TAGS:

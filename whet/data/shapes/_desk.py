@@ -1,6 +1,7 @@
 """What a support desk's exports call things, and whose a message is."""
 
 import re
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from whet.data.shapes import Row, Table
@@ -41,6 +42,9 @@ TRUE, FALSE = {"true", "1", "yes", "t", "y"}, {"false", "0", "no", "f", "n"}
 CUSTOMERS_TRUE = {"inbound", "incoming", "isinbound", "isincoming", "iscustomer", "fromcustomer"}
 AGENTS_TRUE = {"outbound", "outgoing", "isagent", "fromagent"}
 _ODD = re.compile(r"[^a-z0-9]+")
+_TAG = re.compile(
+    r"<(?:br|/(?:p|div|span|a|b|i|u|em|strong|li|ul|ol|td|tr|h[1-6]|pre|font|body))\b[^<>]*>", re.IGNORECASE
+)
 
 
 def plain(name: str) -> str:
@@ -54,6 +58,17 @@ def column(table: Table, *wanted: str) -> list[str]:
     for name in table.names:
         named.setdefault(plain(name), name)
     return [named[name] for name in wanted if name in named]
+
+
+def marked_up(text: str) -> bool:
+    """Say whether a text has tags of HTML that messages are written with."""
+    return bool(_TAG.search(text))
+
+
+def in_html(values: Iterable[Any]) -> bool:
+    """Say whether messages are written in HTML: half of those that say something have its tags."""
+    said = [value for value in values if isinstance(value, str) and value.strip()]
+    return bool(said) and 2 * sum(map(marked_up, said)) >= len(said)
 
 
 def word(value: Any) -> str:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from whet.config.tree import Data
+from whet.data.scan import too_deep
 from whet.data.shapes import Reading, Row, Table, Unusable, kind
 from whet.data.shapes._turns import checked, reasoning_of, tools_of, unpacked
 from whet.types import Chat, Frozen, Message, Role
@@ -99,6 +100,8 @@ def _turn(one: Any) -> Message:
 
 def _calls(said: str) -> tuple[Frozen, ...]:
     """Return the calls in a function_call turn, or () if it does not read as one."""
+    if too_deep(said):
+        return ()
     try:
         read = json.loads(said)
     except (ValueError, RecursionError):

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from whet.config.tree import Data
+from whet.data.documents.html import plain_text
+from whet.data.documents.tags import unescaped
 from whet.data.scan import Line
 from whet.data.shapes import ROWS, Reading, Report, Row, Table, Unusable
 from whet.data.shapes import _desk as desk
@@ -20,6 +22,7 @@ def support(table: Table, data: Data) -> Reading | None:
     `created_at` puts the messages of a conversation in order, wherever their rows are; without it they stay as they
     lie. Customers are users, agents (and their bots) the assistant; what one side says in a row is one turn. Internal
     notes, events and empty messages are left out, and so is what customers say last, and threads that nobody answers.
+    Messages in HTML (half of the first hundred have its tags) lose their markup.
     """
     roles = data.columns
     told = bool({"thread", "side"} & set(roles)) or data.shape is not None
@@ -57,6 +60,7 @@ class _Desk:
         values = table.values(times[0]) if times else []
         timed = bool(values) and all(time_of(value) is not None for value in values)
         self._time = self._untimed if timed else None
+        self._html = desk.in_html(table.values(text))
         self._left = Counter[str]()
 
     def reading(self) -> Reading:
@@ -66,6 +70,8 @@ class _Desk:
         how = f"{self._text} -> a message, {whose} says whose, {self._thread} -> the conversation, {order}"
         if self._untimed and not self._time:
             how += f" ({self._untimed} is not read as a time: it can mean several days, or is none)"
+        if self._html:
+            how += f"; {self._text} is HTML, of which the words are read"
         how += "; rows are put together in a temporary file, so they may lie anywhere"
         used = (self._thread, self._text, self._time, *self._people, *self._hidden.columns)
         required = (self._thread, self._text, *self._people)
@@ -87,10 +93,10 @@ class _Desk:
 
     def _put(self, line: Line, threads: Threads) -> None:
         row = line.row
-        side, said, thread = self._whose(row), text_of(row, self._text), text_of(row, self._thread).strip()
+        side, said, thread = self._whose(row), self._said(row), text_of(row, self._thread).strip()
         if row in self._hidden or side == "aside":
             self._left["internal notes and events were left out"] += 1
-        elif not said.strip():
+        elif not said:
             self._left["empty messages were left out"] += 1
         elif not thread:
             raise Unusable(f"{self._thread!r} is empty; say to which conversation the message belongs, or remove it")
@@ -99,6 +105,12 @@ class _Desk:
             raise Unusable(f"{name!r} is {str(row.get(name))[:40]!r}; write customer, agent or note")
         else:
             threads.put(thread, self._when(row), line)
+
+    def _said(self, row: Row) -> str:
+        text = text_of(row, self._text)
+        if self._html:  # line breaks mean nothing in a message with tags, and something in one without
+            text = plain_text(text) if desk.marked_up(text) else unescaped(text)
+        return text.strip()
 
     def _whose(self, row: Row) -> desk.Side | None:
         if len(self._people) == 1:
@@ -118,7 +130,7 @@ class _Desk:
     def _chat(self, row: Row) -> list[Chat]:
         turns: list[Message] = []
         for line in row[ROWS]:
-            side, said = self._whose(line.row), text_of(line.row, self._text).strip()
+            side, said = self._whose(line.row), self._said(line.row)
             role: Role = "assistant" if side == "assistant" else "user"
             if turns and turns[-1].role == role:
                 turns[-1] = Message(role, f"{turns[-1].content}\n\n{said}")
