@@ -59,5 +59,5 @@ def hidden(url: str) -> str | None:
 
 def without_secrets(text: str) -> str:
     """Return a text, such as another program's error, without what URLs in it say of users and signatures."""
-    text = re.sub(r"(?<=://)[^\s/'\"]*@", "", text)
+    text = re.sub(r"(?<=://)[^\s'\"]*@", "", text)
     return re.sub(r"(://[^\s?'\"]*)\?[^\s'\"]*", r"\1", text)

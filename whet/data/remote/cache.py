@@ -48,32 +48,40 @@ def bound(named: str, sizes: Iterable[int | None]) -> None:
     """Make sure that what a name stands for may be fetched.
 
     Raises:
-        DataError: it is more than MOST_BYTES. FitError: it is more than the disk has room for.
+        DataError: it is more than MOST_BYTES.
     """
     total = sum(size or 0 for size in sizes)
-    shown = f"{total / 2**30:,.1f} GiB"
     if total > MOST_BYTES:
-        what = f"stands for {shown}, and at most {MOST_BYTES // 2**30} GiB are fetched"
+        what = f"stands for {total / 2**30:,.1f} GiB, and at most {MOST_BYTES // 2**30} GiB are fetched"
         raise DataError([Problem(named, 0, f"{what}; name fewer files, or fetch them yourself and name the folder")])
+
+
+def make_room(named: str, size: int | None) -> None:
+    """Make sure that there is a cache with room for a file that is about to be fetched.
+
+    Raises:
+        FitError: there is not. RunError: the cache cannot be written.
+    """
+    folder = cache_folder()
     with _writing():
-        folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(folder).free
-    if total > free:
-        way = "make room, or set WHET_CACHE to a folder on a larger disk"
-        raise FitError(f"{named}: {shown} are to be fetched and {free / 2**30:,.1f} GiB are free in {folder}; {way}")
+    if (size or 0) > free:
+        shown = f"{(size or 0) / 2**30:,.1f} GiB are to be fetched and {free / 2**30:,.1f} GiB are free in {folder}"
+        raise FitError(f"{named}: {shown}; make room, or set WHET_CACHE to a folder on a larger disk")
 
 
 def keep(offer: Offer) -> Path:
     """Return the file of an offer in the cache, fetched first if it is not there.
 
     Raises:
-        DataError: it came only in part, or was changed meanwhile. RunError: it cannot be written.
+        DataError: it came only in part, or was changed meanwhile. RunError, FitError: it cannot be written.
     """
     place = cache_folder() / "data" / "files" / _key(f"{offer.name}\n{offer.fingerprint}") / _basename(offer.name)
     with _writing():
         if offer.fingerprint and place.is_file() and offer.size in (None, place.stat().st_size):
             return place
+        make_room(offer.name, offer.size)
         place.parent.mkdir(parents=True, exist_ok=True)
         number, name = tempfile.mkstemp(prefix=".part-", dir=place.parent)
         part = Path(name)
@@ -98,7 +106,7 @@ def _copy(offer: Offer, out: BinaryIO) -> None:
                 bound(offer.name, [done])
                 _put(chunk, out)
         now = offer.now()
-    except (DataError, FitError, RunError):
+    except (DataError, RunError):
         raise
     except Exception as error:  # each store has errors of its own, which share no class
         raise failed(f"broke off after {done:,} bytes ({said(error)})") from None

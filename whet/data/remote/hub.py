@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from whet.config.places import HUB, cache_folder
-from whet.data.remote.cache import Unreachable, bound, remember, remembered, said
+from whet.data.remote.cache import Unreachable, bound, make_room, remember, remembered, said
 from whet.data.remote.splits import chosen
 from whet.errors import DataError, Problem, UsageError
 from whet.types import SplitName
@@ -129,11 +129,14 @@ def _asked(named: Named) -> Tree:
 
 def _file(repo: str, tree: Tree, path: str) -> Path:
     """Return a file at a commit; the client writes it under another name until it is whole."""
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     name = f"{Named(repo, tree.commit).base}:{path}"
     what: dict[str, Any] = {"repo_type": "dataset", "revision": tree.commit, "cache_dir": cache_folder() / "hub"}
+    if isinstance(there := try_to_load_from_cache(repo, path, **what), str):
+        return Path(there)
+    make_room(name, tree.sizes[path])
     try:
         found = Path(hf_hub_download(repo, path, endpoint=_endpoint(), etag_timeout=WAIT_S, **what))
     except LocalEntryNotFoundError:
@@ -146,8 +149,8 @@ def _file(repo: str, tree: Tree, path: str) -> Path:
             raise DataError([Problem(name, 0, f"cannot be fetched ({why}); try again")]) from None
     size = tree.sizes[path]
     if size is not None and found.stat().st_size != size:
-        there = found.stat().st_size
-        raise DataError([Problem(name, 0, f"came only in part: {there:,} of {size:,} bytes; try again")])
+        came = found.stat().st_size
+        raise DataError([Problem(name, 0, f"came only in part: {came:,} of {size:,} bytes; try again")])
     return found
 
 
