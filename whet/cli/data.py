@@ -12,6 +12,7 @@ import typer
 from whet.cli.progress import Shown, out, out_json
 
 if TYPE_CHECKING:
+    from whet.data.read import Stream
     from whet.types import SplitName
 
 app = typer.Typer(no_args_is_help=True, help="Check and look at data.", pretty_exceptions_enable=False)
@@ -54,7 +55,9 @@ def check(
             renderer, context = _renderer(base)
             model = (renderer, config.data, longest_row(config.data, context))
         with ExitStack() as open_files, Shown() as show:
-            sides = {side: streams(named, config.data, notes, open_files, side) for side, named in files.items()}
+            sides: dict[str, list[Stream]] = {
+                side: streams(named, config.data, notes, open_files, side) for side, named in files.items()
+            }
             report = look(sides, model, processes=os.cpu_count() or 1, show=show)
             report = replace(report, notes=(*notes, *report.notes))
             every = [stream for side in sides.values() for stream in side]
@@ -265,7 +268,9 @@ def card(
     config = load(None, overrides)
     notes: list[str] = []
     with ExitStack() as open_files, Shown() as show:
-        sides = {side: streams(files, config.data, notes, open_files, side) for side, files in named.items()}
+        sides: dict[str, list[Stream]] = {
+            side: streams(files, config.data, notes, open_files, side) for side, files in named.items()
+        }
         report = look(sides, processes=os.cpu_count() or 1, show=show)
         files = [stream.file for found in sides.values() for stream in found]
         name = title(next(iter(named.values()))[0])

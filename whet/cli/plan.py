@@ -53,7 +53,8 @@ def foresee(source: str, overrides: Sequence[str], given: Mapping[str, str] | No
 def to_the_commit(config: Config) -> Config:
     """Return the config with the commit in every name of a data set on the hub: a resumed run reads the same."""
     data = config.data
-    exact = {key: pinned(name) for key in SIDES.values() if (name := getattr(data, key)) and name.startswith(HUB)}
+    named_here = {key: getattr(data, key) or "" for key in SIDES.values()}
+    exact: dict[str, Any] = {key: pinned(name) for key, name in named_here.items() if name.startswith(HUB)}
     mixed = tuple(
         one.model_copy(update={"path": pinned(one.path)}) if one.path.startswith(HUB) else one for one in data.mix or ()
     )
