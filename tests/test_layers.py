@@ -35,6 +35,7 @@ ROOMS = {
     "typer": {"cli/main.py", "cli/data.py"},
     "openai": {"engines/endpoint.py"},
     "pypdf": {"data/documents/pdf.py"},
+    "fsspec": {"data/remote/stores.py"},
     "pyarrow": {"data/parquet_rows.py", "data/unpack.py"},
 }
 TORCH_FREE = {"errors", "types", "plugins", "pages", "config", "data", "scorers", "runs"}

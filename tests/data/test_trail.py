@@ -18,7 +18,7 @@ from whet.data.fix import Wanted, plan
 from whet.data.fix import write as write_fixed
 from whet.data.parted import parting
 from whet.data.read import Stream, read
-from whet.data.sources import files
+from whet.data.sources import File, files
 from whet.data.trail import digest, follow, sentences, trail_of
 from whet.errors import UsageError
 
@@ -85,7 +85,7 @@ def test_a_damaged_trail_is_told_and_stops_nothing(tmp_path, text):
 
 def test_trails_and_records_in_a_folder_are_no_data(tmp_path):
     made(tmp_path)
-    names = {path.name for path in files(tmp_path, [])}
+    names = {file.path.name for file in files(tmp_path, [])}
     assert names == {"rows.jsonl", "chats.jsonl", "train.jsonl", "validation.jsonl", "test.jsonl"}
 
 
@@ -111,7 +111,7 @@ def test_a_card_tells_of_files_trail_findings_and_quotes_no_row(tmp_path):
     with last.with_name("more.jsonl").open("w") as file:
         file.write("\n".join([*rows_there, rows_there[0].replace("cod", "mail ann.lee@post.example now")]) + "\n")
     report = check({"train": [Stream(last)], "test": [Stream(last.with_name("more.jsonl"))]})
-    text = card(report, [last, last.with_name("more.jsonl")], "fish | <b>", "cc0-1.0")
+    text = card(report, list(map(File.of, (last, last.with_name("more.jsonl")))), "fish | <b>", "cc0-1.0")
     front = yaml.safe_load(text.split("---")[1])
     assert front["license"] == "cc0-1.0"
     assert front["size_categories"] == ["n<1K"]

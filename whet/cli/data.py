@@ -6,15 +6,19 @@ import re
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whet.cli.progress import Shown, out, out_json
 
+if TYPE_CHECKING:
+    from whet.data.read import Stream
+    from whet.types import SplitName
+
 app = typer.Typer(no_args_is_help=True, help="Check and look at data.", pretty_exceptions_enable=False)
 
-File = Annotated[Path, typer.Argument(metavar="FILE")]
+File = Annotated[str, typer.Argument(metavar="FILE")]  # a URL is no path: pathlib folds its slashes
 Base = Annotated[str | None, typer.Option("--base", help="Also render with this model's tokenizer and template.")]
 _SETTING = re.compile(r"[\w.]+=")  # a path may have = too, but not so soon
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")]
@@ -53,7 +57,9 @@ def check(
             renderer, context = _renderer(base)
             model = (renderer, config.data, longest_row(config.data, context))
         with ExitStack() as open_files, Shown() as show:
-            sides = {side: streams(named, config.data, notes, open_files) for side, named in files.items()}
+            sides: dict[str, list[Stream]] = {
+                side: streams(named, config.data, notes, open_files, side) for side, named in files.items()
+            }
             report = look(sides, model, processes=os.cpu_count() or 1, show=show)
             report = replace(report, notes=(*notes, *report.notes))
             every = [stream for side in sides.values() for stream in side]
@@ -77,12 +83,13 @@ def check(
     wanted(report.findings)
 
 
-def _sides(arguments: list[str]) -> tuple[dict[str, list[str]], list[str]]:
+def _sides(arguments: list[str]) -> tuple[dict["SplitName", list[str]], list[str]]:
     """Return the files of each side and the settings among the arguments."""
+    from whet.config.places import remote
     from whet.data.place import SPLITS
     from whet.errors import UsageError
 
-    files: dict[str, list[str]] = {}
+    files: dict[SplitName, list[str]] = {}
     overrides = []
     for argument in arguments:
         name, equals, value = argument.partition("=")
@@ -90,7 +97,7 @@ def _sides(arguments: list[str]) -> tuple[dict[str, list[str]], list[str]]:
             if not value:
                 raise UsageError(f"{argument} names no file; write {name}=FILE, without a space")
             files.setdefault(SPLITS[name], []).append(value)
-        elif _SETTING.match(argument) and not Path(argument).exists():
+        elif _SETTING.match(argument) and not remote(argument) and not Path(argument).exists():
             if Path(value).is_file() and "." not in name:
                 sides = ", ".join(f"{side}=FILE" for side in dict.fromkeys(SPLITS.values()))
                 raise UsageError(f"{argument}: {name!r} is no side; write {sides}, or the file alone")
@@ -122,11 +129,11 @@ def show(
 
     config = load(None, overrides or [])
     with ExitStack() as open_files:
-        read = streams([str(file)], config.data, [], open_files)
+        read = streams([file], config.data, [], open_files)
         examples = [example for stream in read for example in stream]
     if row > len(examples):
         raise UsageError(f"--row {row}: {file} has {len(examples):,} rows")
-    if why := not_lessons(str(file), read[0].shape, examples[0]):
+    if why := not_lessons(file, read[0].shape, examples[0]):
         raise DataError([why])
     renderer, _ = _renderer(base or config.model.name)
     console = Console(highlight=False, soft_wrap=True)
@@ -258,6 +265,7 @@ def card(
     """Print the data card: what is in the files, what they were made from, and what the checks found."""
     from whet.config.load import load
     from whet.data.card import card as describe
+    from whet.data.card import title
     from whet.data.check import check as look
     from whet.data.read import streams
     from whet.errors import RunError, UsageError
@@ -268,10 +276,12 @@ def card(
     config = load(None, overrides)
     notes: list[str] = []
     with ExitStack() as open_files, Shown() as show:
-        sides = {side: streams(files, config.data, notes, open_files) for side, files in named.items()}
+        sides: dict[str, list[Stream]] = {
+            side: streams(files, config.data, notes, open_files, side) for side, files in named.items()
+        }
         report = look(sides, processes=os.cpu_count() or 1, show=show)
-        files = [stream.path for found in sides.values() for stream in found]
-        name = Path(next(iter(named.values()))[0]).stem
+        files = [stream.file for found in sides.values() for stream in found]
+        name = title(next(iter(named.values()))[0])
         text = describe(replace(report, notes=(*notes, *report.notes)), files, name, license)
     if output is None:
         out(text.rstrip())

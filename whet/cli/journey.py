@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from whet.cli.plan import config_of
+from whet.cli.plan import config_of, to_the_commit
 from whet.cli.progress import Shown, measured, out, out_json
 from whet.config.load import dump, load_saved
 from whet.config.tree import Config
@@ -34,7 +34,7 @@ def start(
     given: Mapping[str, str] | None = None,
 ) -> None:
     """Make a run and carry it out; `given` are settings that came as options."""
-    config = config_of(source, overrides, given)
+    config = to_the_commit(config_of(source, overrides, given))
     run = create(kind, dump(config), folder)
     try:
         carry_out(config, run, as_json)

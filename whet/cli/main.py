@@ -31,10 +31,12 @@ RunPath = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, or
 
 @app.command()
 def tune(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="File of examples, or a recipe (.yaml).")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="File of examples (or hub:OWNER/NAME, a URL), or a recipe (.yaml).")
+    ],
     overrides: Overrides = None,
-    validation: Annotated[Path | None, typer.Option(help="Rows to stop early on.")] = None,
-    test: Annotated[Path | None, typer.Option(help="Rows to judge on.")] = None,
+    validation: Annotated[str | None, typer.Option(help="Rows to stop early on.")] = None,
+    test: Annotated[str | None, typer.Option(help="Rows to judge on.")] = None,
     base: Annotated[str | None, typer.Option(help="Base model: a name, hub id, folder or GGUF file.")] = None,
     out_folder: Out = None,
     as_json: AsJson = False,
@@ -43,7 +45,7 @@ def tune(
     from whet.cli.plan import foresee
 
     options = {"data.validation": validation, "data.test": test, "model.name": base}
-    given = {key: str(value) for key, value in options.items() if value is not None}
+    given = {key: value for key, value in options.items() if value is not None}
     foresee(data, overrides or [], given)
 
     from whet.cli.journey import start
@@ -113,7 +115,7 @@ def chat(
 def generate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a base model or a model folder.")],
     source: Annotated[
-        Path, typer.Option("--input", help="Prompts: rows as those of training, or a .txt of one a line.")
+        str, typer.Option("--input", help="Prompts: rows as those of training, or a .txt of one a line.")
     ],
     target: Annotated[Path, typer.Option("--output", help="JSONL to write: one reply a prompt, in order.")],
     temperature: Annotated[float, typer.Option(min=0, max=2)] = 0.0,
@@ -130,7 +132,7 @@ def generate(
 @app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run, a base model or a model folder.")],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="File of questions with their answers.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="File of questions with their answers.")],
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 
 from whet.cli.progress import Shown, out
 from whet.config.load import load
+from whet.config.places import remote
 from whet.data.makers import Row
 from whet.data.making import Budget, Piece, Workshop, reasons
-from whet.data.read import read
+from whet.data.read import read_files
 from whet.data.sieve import sieve
-from whet.data.sources import files
+from whet.data.sources import File, files
 from whet.data.trail import leave
 from whet.engines.named import named
 from whet.errors import Interrupted, RunError, UsageError
@@ -55,8 +56,10 @@ def make(order: Order, overrides: Sequence[str]) -> None:
     if not order.out.parent.is_dir():  # said before a model is opened and asked
         raise UsageError(f"--out {order.out}: there is no folder {order.out.parent}; name a file in one that exists")
     data = load(None, overrides).data
-    dataset = read(order.source, data)
-    apart = read(order.apart, data).examples if order.apart else ()
+    told = list[str]()
+    sources, held = files(order.source, told), files(order.apart, told, "test") if order.apart else []
+    dataset = read_files(sources, data, told)
+    apart = read_files(held, data).examples if held else ()
     settings = {"kind": order.kind, "maker": order.maker, "per": order.per, "temperature": order.temperature}
     settings |= {"seed": order.seed} | ({"judge": order.judge} if order.judge else {})
     with on_signals() as stop, Shown() as show:
@@ -73,7 +76,7 @@ def make(order: Order, overrides: Sequence[str]) -> None:
         show.begin(f"making {order.kind}", order.budget.rows or len(dataset.examples) * order.per)
         show.skip(shop.rows)
         kept, left = _sifted(order, shop, dataset.examples, apart)
-    _write(order, kept, left, rejected, settings, shop)
+    _write(order, (*sources, *held), (kept, left), rejected, settings, shop)
     journal.unlink(missing_ok=True)
     _tell(order, kept, left, shop)
 
@@ -99,12 +102,13 @@ def _sifted(
 
 def _write(
     order: Order,
-    kept: Sequence[tuple[Piece, Row]],
-    left: Sequence[tuple[Piece, Row, str]],
+    sources: Sequence[File],
+    made: tuple[Sequence[tuple[Piece, Row]], Sequence[tuple[Piece, Row, str]]],
     rejected: Path,
     settings: dict[str, Any],
     shop: Workshop,
 ) -> None:
+    kept, left = made
     if not kept:
         raise RunError(
             f"no row came of it: {_most(Counter(why for *_, why in left) + reasons(list(shop.done.values())))}"
@@ -123,14 +127,13 @@ def _write(
         raise RunError(f"--out {order.out}: {why}; name a file in a folder that exists and has room") from None
     counts = {"rows": len(rows), "left out": len(others), "asks": shop.spent.asks}
     counts |= {"tokens read": shop.spent.read, "tokens written": shop.spent.written}
-    named = [*files(order.source, []), *(files(order.apart, []) if order.apart else [])]
-    leave(order.out, f"make {order.kind}", named, settings, counts)
+    leave(order.out, f"make {order.kind}", sources, settings, counts)
 
 
 def _origin(order: Order, piece: Piece) -> dict[str, str]:
     """Return where a row comes from: a line of a file, by which model."""
     place, _, _ = piece.key.rpartition("#")
-    return {"made_from": Path(place).name, "made_by": Path(order.maker).name}
+    return {"made_from": place if remote(place) else Path(place).name, "made_by": Path(order.maker).name}
 
 
 def _most(why: Counter[str]) -> str:

@@ -5,18 +5,25 @@ from pathlib import Path
 from typing import Any
 
 from whet.cli.progress import measured, out, out_json
-from whet.config.load import dump, load
+from whet.config.load import dump, load, named
+from whet.config.places import HUB, remote
 from whet.config.tree import Config
-from whet.data.scan import printable, refusal
+from whet.data.remote.hub import pinned
+from whet.data.scan import refusal
 from whet.data.sources import files
-from whet.errors import DataError, Problem
+from whet.errors import DataError, Problem, UsageError
 from whet.runs.run import Run, disk
 from whet.runs.store import find
+from whet.types import SplitName
+
+SIDES: dict[str, SplitName] = {"data.train": "train", "data.validation": "validation", "data.test": "test"}
 
 
 def config_of(source: str, overrides: Sequence[str], given: Mapping[str, str] | None = None) -> Config:
     """Return the config of a recipe, or of a data file with all defaults."""
     if Path(source).suffix in (".yaml", ".yml"):
+        if remote(source):
+            raise UsageError(f"{source}: a recipe is a file of this machine; fetch it first")
         return load(source, overrides, given)
     return load(None, overrides, {"data.train": source, **(given or {})})
 
@@ -30,17 +37,30 @@ def foresee(source: str, overrides: Sequence[str], given: Mapping[str, str] | No
     """Look for what would be refused later: settings, and data files that are not there.
 
     Raises:
-        UsageError, DataError: as the work itself would.
+        UsageError, DataError: as the work itself would. RunError, FitError: no room for what is fetched.
     """
-    data = config_of(source, overrides, given).data
     problems: list[Problem] = []
-    for named in filter(None, (data.train, data.validation, data.test, *(one.path for one in data.mix or ()))):
+    for key, name in named(config_of(source, overrides, given)):
         try:
-            problems += [Problem(printable(file), 0, why) for file in files(named, []) if (why := refusal(file))]
+            found = files(name, [], SIDES.get(key, "train"))
+            problems += [Problem(file.name, 0, why) for file in found if (why := refusal(file.path))]
         except DataError as error:
             problems += error.problems
     if problems:
         raise DataError(problems)
+
+
+def to_the_commit(config: Config) -> Config:
+    """Return the config with the commit in every name of a data set on the hub: a resumed run reads the same."""
+    data = config.data
+    named_here = {key: getattr(data, key) or "" for key in SIDES.values()}
+    exact: dict[str, Any] = {key: pinned(name) for key, name in named_here.items() if name.startswith(HUB)}
+    mixed = tuple(
+        one.model_copy(update={"path": pinned(one.path)}) if one.path.startswith(HUB) else one for one in data.mix or ()
+    )
+    if not exact and mixed == (data.mix or ()):
+        return config
+    return config.model_copy(update={"data": data.model_copy(update={**exact, "mix": mixed or None})})
 
 
 def show(name: str, as_json: bool) -> None:

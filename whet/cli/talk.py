@@ -10,6 +10,7 @@ from typing import Any
 
 from whet.cli.progress import Shown, measured, out, out_json
 from whet.config.load import load
+from whet.config.places import remote
 from whet.config.tree import Config
 from whet.data.form import Form
 from whet.data.preflight import instruction_for, with_instruction
@@ -88,11 +89,11 @@ def _model(name: str) -> str:
     return name
 
 
-def generate(model: str, source: Path, target: Path, sampling: Sampling) -> None:
+def generate(model: str, source: str, target: Path, sampling: Sampling) -> None:
     """Answer every prompt of a file. Replies are kept as they come: the same command goes on where it was stopped."""
     about, notes = about_of(_model(model)), list[str]()
     asked = read_prompts(source, Form.of(about.get("rows")), notes, instruct=not about)
-    if target.exists() and target.resolve() == source.resolve():
+    if target.exists() and not remote(source) and target.resolve() == Path(source).resolve():
         raise UsageError(f"--output {target}: is the input file; choose another")
     if target.is_dir() or not target.name:
         raise UsageError(f"--output {target}: is a folder; name a file to write, such as {target / 'replies.jsonl'}")
@@ -170,12 +171,12 @@ def _heard(overrides: Sequence[str]) -> Config:
     return config
 
 
-def evaluate(model: str, data: Path, overrides: Sequence[str], as_json: bool) -> None:
+def evaluate(model: str, data: str, overrides: Sequence[str], as_json: bool) -> None:
     """Score a model on a file of questions and answers; a base model is asked as `tune` asks it."""
     from whet.tune.contenders import base_prompts  # loads bm25s, which nobody else here needs
 
     config = _heard(overrides)
-    dataset = read(data, config.data)
+    dataset = read(data, config.data, "test")
     with Shown() as show:
         opened = open_model(_model(model), config.model, show.say)
         known = [str(label) for label in opened.about.get("labels", [])] or list(dataset.labels)
@@ -187,7 +188,7 @@ def evaluate(model: str, data: Path, overrides: Sequence[str], as_json: bool) ->
         examples = [with_instruction(row, instruction) for row in dataset.examples if isinstance(row, Chat)]
         asked = draw_prompts(prompts(examples), config.eval.limit)
         if not asked:
-            raise DataError([Problem(str(data), 0, "no question with an answer; raw text cannot be scored this way")])
+            raise DataError([Problem(data, 0, "no question with an answer; raw text cannot be scored this way")])
         asked = asked if opened.about else base_prompts(known, asked)
         targets = [target for prompt in asked for target in prompt.targets]
         scorers = compare.scorers_for(config.eval, targets, known)
@@ -205,7 +206,7 @@ def evaluate(model: str, data: Path, overrides: Sequence[str], as_json: bool) ->
         if not as_json:
             out(f"{name} {measured(value, 4)}, {len(answers)} questions")
     if as_json:
-        out_json({"model": model, "data": str(data), "rows": len(answers), "metrics": found})
+        out_json({"model": model, "data": data, "rows": len(answers), "metrics": found})
 
 
 def export(name: str, target: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from whet.config.places import beside, hidden, without_secrets
 from whet.config.tree import Config
 from whet.errors import ConfigError
 
@@ -46,7 +47,7 @@ def load(path: str | Path | None, overrides: Sequence[str] = (), given: Mapping[
     """Return the recipe at `path` (None: all defaults) with dotted overrides applied, e.g. "optim.lr=1e-5".
 
     `given` are further overrides whose values are text as it stands, whatever it looks like. Paths in the recipe's
-    data section are relative to the recipe.
+    data section are relative to the recipe; `hub:` names and URLs are not.
 
     Raises:
         ConfigError: every problem at once, one per line, each naming its key.
@@ -55,10 +56,10 @@ def load(path: str | Path | None, overrides: Sequence[str] = (), given: Mapping[
     if path is not None and isinstance(data := tree.get("data"), dict):
         for key in ("train", "validation", "test"):
             if isinstance(data.get(key), str):
-                data[key] = str(Path(path).parent / data[key])
+                data[key] = beside(Path(path), data[key])
         for source in data["mix"] if isinstance(data.get("mix"), list) else ():
             if isinstance(source, dict) and isinstance(source.get("path"), str):
-                source["path"] = str(Path(path).parent / source["path"])
+                source["path"] = beside(Path(path), source["path"])
     for key, value in (given or {}).items():
         section, _, leaf = key.partition(".")
         inner = tree.setdefault(section, {})
@@ -165,14 +166,23 @@ def build(tree: dict[str, Any]) -> Config:
             if problem["type"] == "extra_forbidden":
                 lines.append(f"{key}: no such key{_nearest(problem['loc'])}")
             else:
-                lines.append(f"{key}: {problem['msg']}, not {problem['input']!r}")
+                lines.append(without_secrets(f"{key}: {problem['msg']}, not {problem['input']!r}"))
         raise ConfigError("\n".join(lines)) from None
+    if shown := [f"{key}: {why}" for key, name in named(config) if (why := hidden(name))]:
+        raise ConfigError("\n".join(shown))
     if config.model.quantize and config.adapter.kind == "full":
         raise ConfigError("model.quantize: packed weights cannot train; use adapter.kind=lora or leave it out")
     if (config.data.fold or 0) >= (config.data.folds or 1):
         known = f"0 to {config.data.folds - 1}" if config.data.folds else "data.folds says into how many parts"
         raise ConfigError(f"data.fold: {config.data.fold} is not one of the parts; {known}")
     return config
+
+
+def named(config: Config) -> list[tuple[str, str]]:
+    """Return every key that names data, and the name."""
+    data = config.data
+    sides = [(f"data.{key}", name) for key in ("train", "validation", "test") if (name := getattr(data, key))]
+    return sides + [(f"data.mix.{at}.path", source.path) for at, source in enumerate(data.mix or ())]
 
 
 def _nearest(where: tuple[int | str, ...]) -> str:

@@ -58,7 +58,7 @@ class Mix(Section):
     """Other examples that are learned from too, and never judged on."""
 
     path: str
-    """File, folder or pattern of examples."""
+    """File, folder or pattern of examples, `hub:OWNER/NAME` or a URL."""
     share: float = Field(gt=0, lt=1)
     """Share of all training rows that comes from it."""
     shape: str | None = None
@@ -73,7 +73,7 @@ class Data(Section):
     """The examples and how rows become tokens."""
 
     train: str | None = None
-    """File of examples: .jsonl, .json, .csv, .tsv, .parquet or .txt."""
+    """File of examples: .jsonl, .json, .csv, .tsv, .parquet or .txt; a folder, a pattern, `hub:OWNER/NAME` or a URL."""
     validation: str | None = None
     """File of rows to stop early on. Without it, a share of the training file is set aside."""
     test: str | None = None

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
+from whet.config.places import HUB, remote
 from whet.data.check import DataReport
+from whet.data.remote.hub import Named
+from whet.data.sources import File
 from whet.data.trail import digest, follow, sentences
 from whet.pages.markdown import fenced, inline, table
 
@@ -15,14 +18,14 @@ TASKS = {"text_label": "text-classification", "question_answer": "question-answe
 SIZES = ("n<1K", 1000), ("1K<n<10K", 10_000), ("10K<n<100K", 100_000), ("100K<n<1M", 1_000_000), ("1M<n<10M", 10**7)
 
 
-def card(report: DataReport, files: Sequence[Path], name: str, license: str | None = None) -> str:
+def card(report: DataReport, files: Sequence[File], name: str, license: str | None = None) -> str:
     """Return the card of the files that a report is about; it quotes no row.
 
     What was found stands in it by kind, so that whoever takes the data knows what was known of it.
     """
     made, remarks = [], []
     for file in files:
-        trail, why = follow(file)
+        trail, why = follow(file.path)
         made += list(sentences(trail)) if trail else []
         remarks += [why] if why else []
     parts = [
@@ -30,7 +33,9 @@ def card(report: DataReport, files: Sequence[Path], name: str, license: str | No
         f"# {inline(name)}",
         f"{report.rows:,} rows, read as {inline(report.shape)}. whet took every figure from the files themselves.",
         "## Files\n\n"
-        + table(("file", "bytes", "SHA-256"), _cells([(f.name, f.stat().st_size, digest(f)) for f in files])),
+        + table(
+            ("file", "bytes", "SHA-256"), _cells([(f.short, f.path.stat().st_size, digest(f.path)) for f in files])
+        ),
         "## What it was made from\n\n"
         + "\n\n".join([fenced("\n".join(map(_visible, made))) if made else "Not recorded.", *map(inline, remarks)]),
         "## Contents\n\n" + table(("", ""), _cells(_facts(report))),
@@ -41,6 +46,13 @@ def card(report: DataReport, files: Sequence[Path], name: str, license: str | No
         "and what it should not be used for.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def title(named: str) -> str:
+    """Return what a data set is called, of which a person names this first."""
+    if named.startswith(HUB):
+        return Named.of(named).repo
+    return PurePosixPath(named.rpartition("://")[2]).stem if remote(named) else Path(named).stem
 
 
 def _front_matter(report: DataReport, license: str | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from whet.config.tree import Data
 from whet.data.formulas import guarded
-from whet.data.read import read
+from whet.data.read import read, read_files
 from whet.data.shapes import Unusable
 from whet.data.sources import files
 from whet.data.trail import leave
@@ -35,7 +35,9 @@ def convert(path: str | Path, to: str, out: Path, data: Data | None = None) -> l
         raise UsageError(f"--out {out}: rows are written as {', '.join(ENDINGS)}; name such a file")
     if out.exists():
         raise UsageError(f"--out: {out} exists and nothing is overwritten; name another file")
-    dataset = read(path, data)
+    told = list[str]()
+    named = files(path, told)
+    dataset = read_files(named, data, told)
     notes = list(dataset.notes)
     examples: Sequence[Example] = dataset.examples
     if to in ("messages", "prompt_completion", "sharegpt") and isinstance(examples[0], Preference | Feedback):
@@ -59,7 +61,7 @@ def convert(path: str | Path, to: str, out: Path, data: Data | None = None) -> l
         raise RunError(f"--out {out}: {why}; name a file in a folder that exists and has room") from None
     finally:
         part.unlink(missing_ok=True)
-    leave(out, "convert", files(path, []), {"to": to}, {"rows": len(rows)})
+    leave(out, "convert", named, {"to": to}, {"rows": len(rows)})
     return [*notes, f"{len(rows):,} rows written as {to} to {out}; read back, they say the same"]
 
 

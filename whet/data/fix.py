@@ -4,7 +4,7 @@ import html
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from whet.data.checks.encoding import AFTER, CONTROL, ENTITY, MARKUP
 from whet.data.findings import inspect, seen
 from whet.data.formats import rows_of
 from whet.data.near import groups
-from whet.data.read import GATHERED, read
-from whet.data.scan import Findings, printable
+from whet.data.read import GATHERED, read_files
+from whet.data.scan import Findings
+from whet.data.sources import File, files
 from whet.data.split import content_hash
 from whet.data.trail import leave
 from whet.errors import RunError, UsageError
@@ -50,7 +51,7 @@ class Wanted:
 class Plan:
     """The rows as they will be, and what was changed in which of them (file:line, what)."""
 
-    path: str
+    files: Sequence[File]
     wanted: Wanted
     rows: list[dict[str, Any]] = field(default_factory=list)
     changes: list[tuple[str, str]] = field(default_factory=list)
@@ -70,17 +71,17 @@ def plan(path: str | Path, data: Data, wanted: Wanted) -> Plan:
     """
     if strange := [kind for kind in wanted.drop if kind not in DROPS]:
         raise UsageError(f"--drop {strange[0]}: choose from {', '.join(DROPS)}")
-    dataset = read(path, data)
+    told = list[str]()
+    named = files(path, told)
+    dataset = read_files(named, data, told)
     if dataset.shape in GATHERED and (wanted.drop or wanted.most_per_label):
         whole = "several rows make one conversation, and rows are left out whole"
         raise UsageError(
             f"{path}: {whole}; write conversations first: whet data convert {path} --to messages --out FILE"
         )
     dropped = _dropped(dataset.examples, wanted)
-    made = Plan(str(path), wanted)
-    place = printable(path)
-    for number, row in rows_of(Path(path), Findings(place), []):
-        source = f"{place}:{number}"
+    made = Plan(named, wanted)
+    for source, row in _rows(named):
         if why := dropped.get(source):
             made.changes.append((source, f"left out ({why})"))
             continue
@@ -110,8 +111,14 @@ def write(made: Plan, out: Path) -> Path:
     except OSError as error:
         raise RunError(f"{error.filename or out}: {error.strerror or error}") from None
     done = {name: value for name, value in asdict(made.wanted).items() if value}
-    leave(out, "fix", [made.path], done, {"rows": len(made.rows), **Counter(what for _, what in made.changes)})
+    leave(out, "fix", made.files, done, {"rows": len(made.rows), **Counter(what for _, what in made.changes)})
     return record
+
+
+def _rows(named: Sequence[File]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for file in named:
+        for number, row in rows_of(file.path, Findings(file.name), []):
+            yield f"{file.name}:{number}", row
 
 
 def _dropped(examples: Sequence[Example], wanted: Wanted) -> dict[str, str]:

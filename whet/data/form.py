@@ -44,7 +44,8 @@ def form_of(data: Data) -> Form | None:
     """Return how the training file, or the first of several, is read; None if it is not."""
     if data.train is None:
         return None
-    lines = islice(rows_of(files(data.train, [])[0], Findings(data.train), []), FIRST_ROWS)
+    file = files(data.train, [])[0]
+    lines = islice(rows_of(file.path, Findings(file.name), []), FIRST_ROWS)
     shape, reading = understood([line.row for line in lines], data)
     return formed(shape, reading, data.columns) if reading else None
 

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePath
 
 from whet.data.documents import KINDS, MOST, document, passages
 from whet.data.json_rows import json_lines, json_rows
 from whet.data.parquet_rows import parquet_rows
 from whet.data.scan import Findings, Line, Unreadable, beginning, lines, not_text
 from whet.data.table_rows import csv_rows, tsv_rows
+from whet.data.unpack import KINDS as COMPRESSED
 from whet.data.unpack import inner, weigh
 from whet.errors import DataError
 
@@ -16,6 +18,7 @@ PIECE_CHARACTERS = 2000
 PICKLES = {".pkl", ".pickle", ".npy", ".npz", ".pt", ".pth", ".bin", ".joblib", ".ckpt"}
 PACKED = {".tar", ".tgz", ".tbz2", ".txz", ".7z", ".rar", ".lz4", ".z"}
 SHEETS = {".xlsx", ".xls", ".ods", ".numbers"}
+BESIDE = (".trail.json", ".changes.jsonl")  # what whet writes about a file, beside it
 
 Reader = Callable[[Path, Findings, list[str]], Iterator[Line]]
 
@@ -116,7 +119,7 @@ def document_rows(path: Path, found: Findings, notes: list[str]) -> Iterator[Lin
     try:
         read = document(path)
     except DataError as error:
-        found.problems += error.problems
+        found.problems += [replace(problem, path=found.path) for problem in error.problems]
         raise Unreadable from None
     count = 0
     for passage in passages(read):
@@ -136,3 +139,12 @@ READERS: dict[str, Reader] = {
     **{ending: document_rows for ending in KINDS if ending != ".txt"},
 }
 ENDINGS = tuple(READERS)
+
+
+def is_data(name: PurePath) -> bool:
+    """Say whether a file can be read as data, by its ending."""
+    if name.name.endswith(BESIDE):
+        return False
+    packed = name.suffix.lower() in COMPRESSED
+    within = name.with_suffix("") if packed and name.suffix.lower() != ".zip" else name
+    return within.suffix.lower() in ENDINGS or name.suffix.lower() == ".zip"

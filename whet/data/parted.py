@@ -8,9 +8,9 @@ from typing import Any
 
 from whet.config.tree import Data
 from whet.data.formats import rows_of
-from whet.data.read import GATHERED, read
-from whet.data.scan import Findings, printable
-from whet.data.sources import files
+from whet.data.read import GATHERED, read_files
+from whet.data.scan import Findings
+from whet.data.sources import File, files
 from whet.data.split import SIDES, check_apart, part
 from whet.data.trail import leave
 from whet.errors import RunError, UsageError
@@ -23,7 +23,7 @@ SETTINGS = ("shares", "group", "time", "stratify", "folds")
 class Parting:
     """Which rows (file:line) go to which side, and what a person should know; several for cross-validation."""
 
-    path: str
+    files: tuple[File, ...]
     sides: tuple[Mapping[str, SplitName], ...]
     notes: tuple[str, ...]
     settings: Mapping[str, Any]
@@ -38,12 +38,14 @@ class Parting:
 
 
 def parting(path: str, data: Data) -> Parting:
-    """Return how a file (or folder, or pattern) is parted; nothing is written.
+    """Return how a file (or folder, or pattern, or what lies elsewhere) is parted; nothing is written.
 
     Raises:
         DataError: rows that cannot be read, or stand on two sides. UsageError: see `part`.
     """
-    dataset = read(path, data)
+    told = list[str]()
+    named = files(path, told)
+    dataset = read_files(named, data, told)
     if set(dataset.shape.split(" and ")) & set(GATHERED):
         way = "first `whet data convert` them to messages"
         raise UsageError(f"{path}: several rows make one conversation ({dataset.shape}), so they are not parted; {way}")
@@ -53,7 +55,7 @@ def parting(path: str, data: Data) -> Parting:
         notes += [note for note in (*splits.notes, *check_apart(splits)) if note not in notes]
         found.append({row.source: side for side in SIDES for row in getattr(splits, side)})
     said = {name: value for name in SETTINGS if (value := getattr(data, name)) is not None}
-    return Parting(path, tuple(found), tuple(notes), said)
+    return Parting(tuple(named), tuple(found), tuple(notes), said)
 
 
 def write(parted: Parting, out: Path) -> None:
@@ -77,14 +79,12 @@ def write(parted: Parting, out: Path) -> None:
 
 
 def _write(parted: Parting, sides: Mapping[str, SplitName], folder: Path) -> None:
-    named = files(parted.path, [])
     counts = dict.fromkeys(SIDES, 0)
     sinks = {side: (folder / f"{side}.jsonl").open("w", encoding="utf-8") for side in SIDES}
     try:
-        for path in named:
-            place = printable(path)
-            for number, row in rows_of(path, Findings(place), []):
-                if side := sides.get(f"{place}:{number}"):
+        for file in parted.files:
+            for number, row in rows_of(file.path, Findings(file.name), []):
+                if side := sides.get(f"{file.name}:{number}"):
                     sinks[side].write(json.dumps(row, ensure_ascii=False) + "\n")
                     counts[side] += 1
     finally:
@@ -92,6 +92,6 @@ def _write(parted: Parting, sides: Mapping[str, SplitName], folder: Path) -> Non
             sink.close()
     for side in SIDES:
         if counts[side]:
-            leave(folder / f"{side}.jsonl", f"split: {side}", named, parted.settings, {"rows": counts[side]})
+            leave(folder / f"{side}.jsonl", f"split: {side}", parted.files, parted.settings, {"rows": counts[side]})
         else:
             (folder / f"{side}.jsonl").unlink()

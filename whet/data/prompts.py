@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from whet.config.places import remote
 from whet.config.tree import Data
 from whet.data.form import Form, formed
 from whet.data.read import alike, rows_there, understood
@@ -12,8 +13,9 @@ from whet.data.scan import Findings, Line, Unreadable, lines, not_text, refusal
 from whet.data.shapes import Reading, Row, Unusable
 from whet.data.shapes._turns import messages_of, tools_of, unpacked
 from whet.data.shapes.fields import PAIRS
+from whet.data.sources import File, files
 from whet.data.unpack import Unpackable, inner
-from whet.errors import DataError
+from whet.errors import DataError, Problem
 from whet.types import Example, Message, Prompt, Text
 
 ROWS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
@@ -29,27 +31,41 @@ ANSWERS = {"messages": {"role": "assistant", "content": UNKNOWN}, "sharegpt": {"
 
 
 def read_prompts(
-    path: Path, form: Form | None = None, notes: list[str] | None = None, *, instruct: bool = True
+    source: str | Path, form: Form | None = None, notes: list[str] | None = None, *, instruct: bool = True
 ) -> list[Prompt]:
-    """Return the prompts of a file: its rows, or the lines of a .txt.
+    """Return the prompts of a file (or of what lies elsewhere): its rows, or the lines of a .txt.
 
     Rows are read as the `form` of a training file says, if they have the column that it asks with, else as training
     would read them. A final assistant message is left out, so that a file of training rows can be answered too.
     `instruct` puts the instruction first that training would make from the columns' names.
 
     Raises:
-        DataError: every unusable row, with its line; an ending that says nothing about the format.
+        DataError: every unusable row, with its line; an ending that says nothing about the format. And what `fetched`
+            raises.
     """
-    found = Findings(str(path))
+    notes = [] if notes is None else notes
+    asked, problems = list[Prompt](), list[Problem]()
+    for file in files(source, notes, "test") if remote(str(source)) else [File.of(source)]:
+        try:
+            asked += _of_file(file, form, notes, instruct)
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(problems)
+    return asked
+
+
+def _of_file(file: File, form: Form | None, notes: list[str], instruct: bool) -> list[Prompt]:
+    path, found = file.path, Findings(file.key)
     asked: list[Prompt] = []
     try:
         if why := refusal(path) or _unknown(path):
             raise found.stop(0, why)
         if inner(path).suffix.lower() == ".txt":
             said = [(number, text) for number, text in _lines(path, found) if text.strip()]
-            asked = [Prompt((Message("user", text),), source=f"{path}:{number}") for number, text in said]
+            asked = [Prompt((Message("user", text),), source=f"{found.path}:{number}") for number, text in said]
         else:
-            asked = _rows(path, form, found, [] if notes is None else notes, instruct)
+            asked = _rows(path, form, found, notes, instruct)
     except Unreadable:
         pass
     if not asked and not found.problems:
@@ -86,7 +102,7 @@ def _rows(path: Path, form: Form | None, found: Findings, notes: list[str], inst
             others.append(line)
             continue
         try:
-            asked[line.number] = [_conversation(line.row, f"{path}:{line.number}")]
+            asked[line.number] = [_conversation(line.row, f"{found.path}:{line.number}")]
         except Unusable as error:
             for what in error.whats:
                 found.add(line.number, what)
@@ -96,7 +112,7 @@ def _rows(path: Path, form: Form | None, found: Findings, notes: list[str], inst
         system = way.reading.instruction if instruct else None
         for number, example in way.examples(others, found):
             try:
-                asked.setdefault(number, []).append(_prompt(example, f"{path}:{number}", system))
+                asked.setdefault(number, []).append(_prompt(example, f"{found.path}:{number}", system))
             except Unusable as error:
                 found.add(number, str(error))
     return [prompt for _, prompts in sorted(asked.items()) for prompt in prompts]

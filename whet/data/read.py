@@ -11,14 +11,14 @@ from whet.config.tree import Data
 from whet.data.formats import rows_of
 from whet.data.place import Columns, Place, columns
 from whet.data.reasoning import Reasoning
-from whet.data.scan import Findings, Line, Unreadable, printable, refusal
+from whet.data.scan import Findings, Line, Unreadable, refusal
 from whet.data.shapes import Reading, Row, Shape, Table, Unusable, kind
-from whet.data.sources import PIPED, files, piped
+from whet.data.sources import PIPED, File, files, piped
 from whet.data.trail import digest, follow
 from whet.data.unpack import Unpackable
 from whet.errors import DataError, Problem
 from whet.plugins import find, names
-from whet.types import Chat, Dataset, Example, Message, Text
+from whet.types import Chat, Dataset, Example, Message, SplitName, Text
 
 FIRST_ROWS = 100
 BY_LINE = (".jsonl", ".ndjson", ".csv", ".tsv")
@@ -35,33 +35,41 @@ ROLES = (
 GATHERED = ("support", "tweets", "label_studio_min")  # shapes in which several rows of a file make one example
 
 
-def read(path: str | Path, data: Data | None = None) -> Dataset:
-    """Return the examples in a file (or folder, or pattern), and in `notes` how its columns were understood.
+def read(path: str | Path, data: Data | None = None, side: SplitName = "train") -> Dataset:
+    """Return the examples in a file (or folder, or pattern, or what lies elsewhere), and in `notes` how its columns
+    were understood.
 
     The format follows the file's ending, or its beginning if the ending is unknown; the rows' shape follows
-    `data.shape`, `data.columns` or the columns of the first hundred rows. `data.limit` is not applied.
+    `data.shape`, `data.columns` or the columns of the first hundred rows. `data.limit` is not applied. `side` chooses
+    among the splits of a data set on the hub.
 
     Raises:
         DataError: every problem, each with file, line and the way out.
-        UsageError: `data.shape` names no shape.
+        UsageError: `data.shape` names no shape; a name that is none. RunError, FitError: no room for what is fetched.
 
     Example:
         read("faq.csv").notes[0] -> "read as question_answer: question -> user, answer -> assistant"
     """
-    told, notes, problems = list[str](), list[str](), list[Problem]()
-    streams = [Stream(file, data) for file in files(path, told)]
+    told = list[str]()
+    return read_files(files(path, told, side), data, told)
+
+
+def read_files(named: Iterable[File], data: Data | None = None, told: Sequence[str] = ()) -> Dataset:
+    """Return the examples in files, as `read` does; `told` is what a person should know besides."""
+    notes, problems, told = list[str](), list[Problem](), list(told)
+    streams = [Stream(file, data) for file in named]
     examples: list[Example] = []
     for stream in streams:
         try:
             examples += stream
-            notes += stream.notes if len(streams) == 1 else [f"{stream.path}: {note}" for note in stream.notes]
+            notes += stream.notes if len(streams) == 1 else [f"{stream.name}: {note}" for note in stream.notes]
         except DataError as error:
             problems += error.problems
     if problems:
         raise DataError(problems)
     labels = {example.label for example in examples if isinstance(example, Chat) and example.label is not None}
     shape = " and ".join(dict.fromkeys(stream.shape for stream in streams))
-    digests = {str(stream.path): digest(stream.path) for stream in streams}
+    digests = {stream.file.key: digest(stream.path) for stream in streams}
     told += [why for stream in streams if (why := follow(stream.path)[1])]
     return Dataset(tuple(examples), shape, (*notes, *told), tuple(sorted(labels)), digests)
 
@@ -73,9 +81,9 @@ class Stream:
         DataError: every problem of the file, once its last row was looked at. UsageError: see `read`.
     """
 
-    def __init__(self, path: str | Path, data: Data | None = None, called: str = "") -> None:
-        self.path, self._data = Path(path), data or Data()
-        self.name = called or printable(path)
+    def __init__(self, file: str | Path | File, data: Data | None = None) -> None:
+        self.file, self._data = File.of(file), data or Data()
+        self.path, self.name = self.file.path, self.file.name
         self.shape = ""
         self._told: list[str] = []  # by those who understood the columns
         self._format_notes: list[str] = []
@@ -134,20 +142,22 @@ class Stream:
             raise DataError(sorted(found.problems, key=lambda problem: problem.line))
 
 
-def streams(named: Iterable[str], data: Data, notes: list[str], stack: ExitStack) -> list[Stream]:
+def streams(
+    named: Iterable[str], data: Data, notes: list[str], stack: ExitStack, side: SplitName = "train"
+) -> list[Stream]:
     """Return the files that some names stand for; `-` is what is piped in, kept until the stack unwinds.
 
     Raises:
-        DataError: a folder or pattern with no data in it.
+        DataError: a folder or pattern with no data in it. And what `files` raises.
     """
     found = []
     for name in named:
         if name == PIPED:
-            found.append(Stream(stack.enter_context(piped()), data, "stdin"))
+            found.append(Stream(stack.enter_context(piped()), data))
         else:
-            named_here = files(name, notes)
-            notes += [why for path in named_here if (why := follow(path)[1])]
-            found += [Stream(path, data) for path in named_here]
+            named_here = files(name, notes, side)
+            notes += [why for file in named_here if (why := follow(file.path)[1])]
+            found += [Stream(file, data) for file in named_here]
     return found
 
 

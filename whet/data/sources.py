@@ -1,4 +1,4 @@
-"""What a person names as data: a file, a folder, a pattern, or what is piped in."""
+"""What a person names as data: a file, a folder, a pattern, what lies elsewhere, or what is piped in."""
 
 import errno
 import glob
@@ -8,29 +8,60 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from whet.data.formats import ENDINGS
+from whet.config.places import remote
+from whet.data.formats import ENDINGS, is_data
+from whet.data.remote import fetched
 from whet.data.scan import printable
-from whet.data.unpack import KINDS as PACKED
 from whet.errors import DataError, Problem
+from whet.types import SplitName
 
 PIPED = "-"
 MOST = 10_000  # files of a folder or pattern
 
 
-BESIDE = (".trail.json", ".changes.jsonl")  # what whet writes about a file, beside it
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of data: where it can be read, and what people and records call it."""
+
+    path: Path
+    name: str
+    remote: bool = False
+
+    @classmethod
+    def of(cls, path: "str | Path | File") -> "File":
+        """Return a file of this machine."""
+        return path if isinstance(path, File) else cls(Path(path), printable(path))
+
+    @property
+    def key(self) -> str:
+        """What its digest is filed under."""
+        return self.name if self.remote else str(self.path)
+
+    @property
+    def short(self) -> str:
+        """What others may read: of where it lay on this machine, nothing but its name."""
+        return self.name if self.remote else printable(self.path.name)
 
 
-def files(named: str | Path, notes: list[str]) -> list[Path]:
+def files(named: str | Path, notes: list[str], side: SplitName = "train") -> list[File]:
     """Return the data files that a name stands for, in the order of their names.
 
     A folder stands for every file below it that can be read as data, by its ending; hidden ones, and what links lead
-    to, are left out. `*`, `?`, `[...]` and `**` make a pattern, unless a file has just that name.
+    to, are left out. `*`, `?`, `[...]` and `**` make a pattern, unless a file has just that name. `hub:OWNER/NAME` and
+    URLs are fetched first; `side` chooses among the splits of such a data set.
 
     Raises:
-        DataError: there is none, or there are more than MOST.
+        DataError: there is none, or there are more than MOST. And what `fetched` raises.
     """
+    if remote(str(named)):
+        return [File(path, printable(name), remote=True) for name, path in fetched(str(named), notes, side)]
+    return [File.of(path) for path in _local(named, notes)]
+
+
+def _local(named: str | Path, notes: list[str]) -> list[Path]:
     path = Path(named)
     try:
         if path.is_dir():
@@ -50,8 +81,8 @@ def files(named: str | Path, notes: list[str]) -> list[Path]:
 
 def _folder(path: Path, notes: list[str]) -> list[Path]:
     below = sorted(_below(path))
-    kept = [file for file in below if _is_data(file)]
-    if left := Counter(file.suffix or "without an ending" for file in below if not _is_data(file)):
+    kept = [file for file in below if is_data(file)]
+    if left := Counter(file.suffix or "without an ending" for file in below if not is_data(file)):
         told = ", ".join(f"{count:,} {ending}" for ending, count in left.most_common(5))
         notes.append(f"{printable(path)}: files that are no data were left out ({told})")
     return _some(kept, path, "holds no file that can be read as data")
@@ -76,18 +107,11 @@ def _below(folder: Path) -> Iterator[Path]:
             yield entry
 
 
-def _is_data(file: Path) -> bool:
-    if file.name.endswith(BESIDE):
-        return False
-    name = file.with_suffix("") if file.suffix.lower() in PACKED and file.suffix.lower() != ".zip" else file
-    return name.suffix.lower() in ENDINGS or file.suffix.lower() == ".zip"
-
-
 @contextmanager
-def piped() -> Iterator[Path]:
+def piped() -> Iterator[File]:
     """Give a file with what is piped in, for as long as it is needed."""
     with tempfile.TemporaryDirectory(prefix="whet-") as folder:
         kept = Path(folder, "stdin")
         with kept.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
-        yield kept
+        yield File(kept, "stdin")

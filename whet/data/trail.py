@@ -1,7 +1,8 @@
 """What a data set was made from, step by step, and whether it still is what was made.
 
 Beside every file that whet writes stands `FILE.trail.json`: the file's sha256, the step that made it, and for each file
-that went in, its sha256 and its own trail. Nothing in it comes from the rows, and of where files lay only their names.
+that went in, its sha256 and its own trail. Nothing in it comes from the rows, and of where files lay only their names;
+what was fetched is named by its URL, or its commit on the hub.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from whet.data.scan import Refused, parse, printable
+from whet.data.sources import File
 from whet.errors import RunError
 
 FORMAT = 1
@@ -31,7 +33,7 @@ def trail_of(path: str | Path) -> Path:
 
 
 def leave(
-    out: Path, step: str, sources: Sequence[str | Path], settings: Mapping[str, Any], counts: Mapping[str, int]
+    out: Path, step: str, sources: Sequence[str | Path | File], settings: Mapping[str, Any], counts: Mapping[str, int]
 ) -> Path:
     """Write beside `out` how it was made, and return where.
 
@@ -47,7 +49,7 @@ def leave(
         "counts": dict(counts),
         "whet": version("whet-llm"),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "sources": [_source(Path(source)) for source in sources],
+        "sources": [_source(File.of(source)) for source in sources],
     }
     place = trail_of(out)
     try:
@@ -57,9 +59,9 @@ def leave(
     return place
 
 
-def _source(path: Path) -> dict[str, Any]:
-    found, _ = follow(path)
-    return {"file": printable(path.name), "sha256": digest(path), "trail": found}
+def _source(file: File) -> dict[str, Any]:
+    found, _ = follow(file.path)
+    return {"file": file.short, "sha256": digest(file.path), "trail": found}
 
 
 def follow(path: str | Path) -> tuple[dict[str, Any] | None, str]:

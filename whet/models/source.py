@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
+from whet.config.places import cache_folder
 from whet.errors import ModelError
 
 Say = Callable[[str], None]
@@ -59,13 +60,6 @@ class Base:
     folder: Path
     origin: str  # in words: where the weights came from
     public_name: str  # what others know it by: the hub id where there is one, else the name
-
-
-def cache_folder() -> Path:
-    """Return where whet keeps base models: $WHET_CACHE, else whet/ in the user's cache."""
-    if set_by_user := os.environ.get("WHET_CACHE"):
-        return Path(set_by_user)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "whet"
 
 
 def resolve(name: str, say: Say = lambda _: None) -> Base:

@@ -5,14 +5,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 from whet.config.tree import Config
 from whet.data.place import asked
 from whet.data.preflight import Rendered, instruction_for, longest_row, not_lessons, render_all, with_instruction
 from whet.data.read import read
 from whet.data.render import Renderer
-from whet.data.split import Splits, check_apart, content_hash, draw, part
+from whet.data.split import SIDES, Splits, check_apart, content_hash, draw, part
 from whet.errors import DataError, Problem, UsageError
 from whet.models.load import check_folder, context_of
 from whet.models.source import Base, resolve, weights_digest
@@ -122,11 +121,11 @@ def read_sides(config: Config) -> tuple[Dataset, Splits, dict[str, str], list[st
     """
     problems: list[Problem] = []
     read_files: dict[str, Dataset] = {}
-    for key in ("train", "validation", "test"):
+    for key in SIDES:
         path = getattr(config.data, key)
         if path is not None:
             try:
-                read_files[key] = read(Path(path), config.data)
+                read_files[key] = read(path, config.data, key)
             except DataError as error:
                 problems += error.problems
     judged = ((next(iter(one.digests)), one.shape, one.examples[0]) for one in read_files.values())

@@ -102,7 +102,7 @@ def without_places(report: dict[str, Any]) -> dict[str, Any]:
     data, base = report.get("data") or {}, report.get("base") or {}
     files = [*(data.get("files") or {}), *_trail_files(data.get("trails") or {})]
     named = {str(place) for place in (report.get("run"), base.get("name"), *files) if place}
-    whole = sorted(place for place in named if PurePath(place).is_absolute() or place[0] == "~")
+    whole = sorted(place for place in named if PurePath(place).is_absolute() or place.startswith(("~", "file://")))
     names: dict[str, str] = {}
     for place in whole:
         name = PurePath(place).name or place
