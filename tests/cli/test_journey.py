@@ -121,7 +121,7 @@ def test_a_folder_is_refused_as_output_before_anything_is_answered(tiny, tmp_pat
     (tmp_path / "replies").mkdir()
     (tmp_path / "p.txt").write_text("hi\n")
     with pytest.raises(UsageError, match="is a folder"):
-        generate(str(tiny), tmp_path / "p.txt", Path(target), Sampling(max_tokens=4))
+        generate(str(tiny), str(tmp_path / "p.txt"), Path(target), Sampling(max_tokens=4))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.txt", "replies"]
 
 
