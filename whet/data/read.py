@@ -69,6 +69,9 @@ def read(path: str | Path, data: Data | None = None) -> Dataset:
 class Stream:
     """The examples of a file one at a time, however many there are; `shape` and `notes` are known from the first on.
 
+    `row` is the number, from 0, of the row that the last one is of, unless several rows make one example: rows of JSON
+    may share a line. After the last, it is that of the last row of all.
+
     Raises (from iterating):
         DataError: every problem of the file, once its last row was looked at. UsageError: see `read`.
     """
@@ -77,6 +80,7 @@ class Stream:
         self.path, self._data = Path(path), data or Data()
         self.name = called or printable(path)
         self.shape = ""
+        self.row = -1
         self._told: list[str] = []  # by those who understood the columns
         self._format_notes: list[str] = []
 
@@ -118,7 +122,7 @@ class Stream:
                     places, groups=tuple(name for name in places.groups if name not in reading.required)
                 )
             reasoning = Reasoning(data.reasoning)
-            sound = alike(chain(first, rows), reading, self.shape, data, found)
+            sound = alike(self._counted(chain(first, rows)), reading, self.shape, data, found)
             for example in map(reasoning.into, _examples(sound, reading, places, data, found)):
                 if not self._told:
                     self._told = [reading.note, *_told(reading, data, example), *places.notes(data, table)]
@@ -132,6 +136,10 @@ class Stream:
             pass
         if found.problems:
             raise DataError(sorted(found.problems, key=lambda problem: problem.line))
+
+    def _counted(self, rows: Iterable[Line]) -> Iterator[Line]:
+        for self.row, line in enumerate(rows):
+            yield line
 
 
 def streams(named: Iterable[str], data: Data, notes: list[str], stack: ExitStack) -> list[Stream]:
