@@ -15,6 +15,9 @@ KINDS = (".gz", ".bz2", ".xz", ".zst", ".zip")
 MAX_RATIO = 200  # text does not shrink more; what does is made to fill a disk
 FREE_BYTES = 2**24  # and a small file may
 BUFFER_BYTES = 2**20
+_DAMAGED = (  # ValueError: a name in an archive that is no text
+    zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, pa.ArrowException,
+)  # fmt: skip
 
 
 class Unpackable(OSError):
@@ -39,15 +42,7 @@ class _Guarded(io.RawIOBase):
         """
         try:
             data = self._stream.read(len(buffer))
-        except (
-            zlib.error,
-            lzma.LZMAError,
-            EOFError,
-            OSError,
-            RuntimeError,
-            zipfile.BadZipFile,
-            pa.ArrowException,
-        ) as bad:
+        except (*_DAMAGED, OSError) as bad:
             raise Unpackable(f"cannot be unpacked ({bad}); pack it again without a password") from None
         self._left -= len(data)
         if self._left < 0:
@@ -91,7 +86,7 @@ def opened(path: Path) -> BinaryIO:
         try:
             with zipfile.ZipFile(path) as archive:  # the file stays open until its member is closed
                 stream = archive.open(_member(path))
-        except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             raise Unpackable(f"cannot be unpacked ({error}); pack it again without a password") from None
     elif kind == ".zst":
         stream = pa.input_stream(str(path), compression="zstd")
@@ -118,7 +113,7 @@ def _member(path: Path) -> zipfile.ZipInfo:
     try:
         with zipfile.ZipFile(path) as archive:
             files = [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX")]
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise Unpackable(f"cannot be unpacked ({error}); pack it again") from None
     if len(files) != 1:
         names = ", ".join(repr(one.filename[:60]) for one in files[:3])
