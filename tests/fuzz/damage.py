@@ -4,11 +4,14 @@ import csv
 import io
 import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
-from target import MODES, ending, seeds
+from target import MODES, PACKS, ending, seeds
 
 _PRINTED = r"""
 " "" ' \ { } [ ] : , ; [[ {} [] null true NaN -Infinity Infinity 1e999 -0 1.5 1e400 18446744073709551616
@@ -51,6 +54,11 @@ VALUES = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(COLUMNS), inner, max_size=3),
     max_leaves=6,
 )  # fmt: skip
+ODD = (
+    "", " ", "\0", "\ud800", "\u00b2", 10**299, -1, 1e308, 1e-320, [], {}, [[]], [{}], {"": None}, [None], True, "NaN",
+    "[]", "{}", '[{"role": "user"}]', "[" * 99, "9" * 5000, "\u0661", "0001-01-01T00:00:00+23:59",
+    "9999-12-31T23:59:59-23:59",
+)  # fmt: skip
 TYPES = (
     pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.binary(), pa.null(), pa.list_(pa.string()), pa.time64("us"),
     pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])), pa.dictionary(pa.int32(), pa.string()),
@@ -76,7 +84,11 @@ def beginnings() -> list[tuple[int, bytes]]:
             found.append((MODE[packed, True], inside))
         if kind == ".jsonl":
             found.append((MODE[".zip", True], content))
-    return found
+    whole = {".jsonl": ".jsonl.gz", ".csv": ".csv.bz2", ".json": ".json.xz", ".tsv": ".tsv.zst"}
+    for name, content in seeds().items():
+        if packed := whole.pop(ending(name), ""):
+            found.append((MODE[packed, False], PACKS[f".{packed.rpartition('.')[2]}"](content)))
+    return [*found, (MODE[".zip", False], PACKS[".zip"](b'{"text": "a"}\n'))]
 
 
 def tabled(rows: list[dict], dialect: str) -> bytes:
@@ -84,7 +96,7 @@ def tabled(rows: list[dict], dialect: str) -> bytes:
     sheet = csv.DictWriter(sink, list(rows[0]) or ["text"], extrasaction="ignore", dialect=dialect)
     sheet.writeheader()
     sheet.writerows(rows)
-    return sink.getvalue().encode()
+    return sink.getvalue().encode("utf-8", "surrogatepass")
 
 
 def lined(rows: list[dict]) -> bytes:
@@ -114,9 +126,50 @@ def tables(draw: st.DrawFn) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
+@st.composite
+def altered(draw: st.DrawFn) -> tuple[int, bytes]:
+    """Return a kept file of JSON in which up to three values are others, in any format that can hold them."""
+    name = draw(st.sampled_from(sorted(name for name in seeds() if name.endswith((".jsonl", ".json")))))
+    lines = seeds()[name].decode()
+    whole = json.loads(f"[{','.join(lines.splitlines())}]" if name.endswith(".jsonl") else lines)
+    for _ in range(draw(st.integers(0, 3))):
+        holders = list(_holders(whole))
+        holder, key = draw(st.sampled_from(holders)) if holders else ([], 0)
+        how = draw(st.sampled_from(("value", "other", "drop", "twice")))
+        if how == "value" and holders:
+            holder[key] = json.loads(json.dumps(draw(VALUES | st.sampled_from(ODD))))  # a copy: it may be altered too
+        elif how == "other" and holders:  # what stands elsewhere
+            there, at = draw(st.sampled_from(holders))
+            holder[key] = json.loads(json.dumps(there[at]))
+        elif how == "drop" and holders:
+            del holder[key]
+        elif isinstance(holder, list) and holders:
+            holder.append(json.loads(json.dumps(holder[key])))
+    some = whole if isinstance(whole, list) else [whole]
+    mode = draw(st.sampled_from([(".jsonl", False), (".json", False), (".parquet", False), (".csv", False)]))
+    if mode[0] in (".parquet", ".csv") and some and all(isinstance(row, dict) and row for row in some):
+        if mode[0] == ".csv":
+            return MODE[mode], tabled(some, "excel")
+        with suppress(pa.ArrowException, TypeError, ValueError, OverflowError):
+            sink = pa.BufferOutputStream()
+            pq.write_table(pa.Table.from_pylist(some), sink)
+            return MODE[mode], sink.getvalue().to_pybytes()
+    if mode[0] == ".json":
+        return MODE[mode], json.dumps(whole).encode()
+    return MODE[".jsonl", False], "".join(json.dumps(row) + "\n" for row in some).encode()
+
+
+def _holders(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every list or object with each of its keys."""
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield value, key
+            yield from _holders(value[key])
+
+
 def valid() -> st.SearchStrategy[tuple[int, bytes]]:
-    """Return what gives a file that is valid, and how it is to be read."""
-    made = [st.sampled_from(beginnings()), st.tuples(st.just(MODE[".parquet", False]), tables())]
+    """Return what gives a file that is valid, and how it is to be read; half of them are much like a kept one."""
+    made = [st.tuples(st.just(MODE[".parquet", False]), tables())]
     for mode in (mode for mode in MODE if mode[0] != ".parquet"):
         if ".csv" in mode[0] or ".tsv" in mode[0]:
             content = rows().map(lambda some, tab="excel-tab" if ".tsv" in mode[0] else "excel": tabled(some, tab))
@@ -127,7 +180,8 @@ def valid() -> st.SearchStrategy[tuple[int, bytes]]:
         else:
             content = rows().map(lined)
         made.append(st.tuples(st.just(MODE[mode]), content))
-    return st.one_of(made)
+    kinds = {"kept": st.sampled_from(beginnings()), "altered": altered(), "made": st.one_of(made)}
+    return st.sampled_from(("kept", "altered", "altered", "made")).flatmap(kinds.__getitem__)
 
 
 EDITS = st.lists(
@@ -143,7 +197,7 @@ EDITS = st.lists(
 
 def damaged() -> st.SearchStrategy[tuple[int, bytes]]:
     """Return what gives a file that was valid once, with up to six edits."""
-    return st.tuples(valid(), EDITS).map(lambda case: (case[0][0], edited(case[0][1], case[1])))
+    return st.tuples(valid(), st.just([]) | EDITS).map(lambda case: (case[0][0], edited(case[0][1], case[1])))
 
 
 def edited(content: bytes, edits: list[tuple[str, float, bytes, int]]) -> bytes:

@@ -29,6 +29,7 @@ class Tally:
         self.counts: Counter[str] = Counter()
         self.places: set[str] = {name.name.rsplit("~", 1)[0] for name in (folder / "found").iterdir()}
         self.last = (b"", "")
+        self.raised: BaseException | None = None
         self.slowest = 0.0
 
     def run(self, mode: int, content: bytes) -> BaseException | None:
@@ -47,7 +48,7 @@ class Tally:
             raise
         except BaseException as error:
             self.counts["findings"] += 1
-            broken = error if place(error) not in self.places else None
+            self.raised = broken = error if place(error) not in self.places else None
         self.slowest = max(self.slowest, time.monotonic() - begun)
         if self.counts["executions"] % EVERY == 0:
             self.save()
@@ -122,6 +123,8 @@ def by_hypothesis(folder: Path, seconds: int) -> None:
         try:
             seed(begun + tally.counts["batches"])(one)()
         except Exception as error:  # the last input is the smallest that raises it
+            if error is not tally.raised:  # by the reader; anything else is a fault of ours
+                raise
             tally.keep(error)
         tally.counts["batches"] += 1
     tally.save()
