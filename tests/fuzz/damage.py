@@ -168,8 +168,8 @@ def _holders(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def valid() -> st.SearchStrategy[tuple[int, bytes]]:
-    """Return what gives a file that is valid, and how it is to be read; half of them are much like a kept one."""
-    made = [st.tuples(st.just(MODE[".parquet", False]), tables())]
+    """Return what gives a file that is valid, and how it is to be read: a kept one, one much like it, or another."""
+    made = []
     for mode in (mode for mode in MODE if mode[0] != ".parquet"):
         if ".csv" in mode[0] or ".tsv" in mode[0]:
             content = rows().map(lambda some, tab="excel-tab" if ".tsv" in mode[0] else "excel": tabled(some, tab))
@@ -180,8 +180,9 @@ def valid() -> st.SearchStrategy[tuple[int, bytes]]:
         else:
             content = rows().map(lined)
         made.append(st.tuples(st.just(MODE[mode]), content))
-    kinds = {"kept": st.sampled_from(beginnings()), "altered": altered(), "made": st.one_of(made)}
-    return st.sampled_from(("kept", "altered", "altered", "made")).flatmap(kinds.__getitem__)
+    parquet = st.tuples(st.just(MODE[".parquet", False]), tables())
+    kinds = {"kept": st.sampled_from(beginnings()), "altered": altered(), "made": st.one_of(made), "tables": parquet}
+    return st.sampled_from(sorted(kinds)).flatmap(kinds.__getitem__)
 
 
 EDITS = st.lists(
