@@ -1,13 +1,19 @@
 """Repairs are planned before they are made, recorded row by row, and overwrite nothing."""
 
 import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from test_personal import SECRETS
 
 from whet.config.tree import Data
-from whet.data.fix import Wanted, plan, repaired, write
-from whet.errors import UsageError
+from whet.data import checks
+from whet.data.drops import DROPS, FOUND_BY
+from whet.data.fix import Wanted, each, plan, repaired, write
+from whet.errors import DataError, RunError, UsageError
 
 ROWS = [
     {"id": 1, "question": "who is jo@example.org? Or al@example.org?", "answer": "jo@example.org is Jo."},
@@ -19,6 +25,21 @@ ROWS = [
 ]
 
 
+MEMORY = """
+import json, resource, sys
+from pathlib import Path
+from whet.config.tree import Data
+from whet.data.fix import Wanted, plan, write
+folder, count = Path(sys.argv[1]), int(sys.argv[2])
+with (folder / "rows.jsonl").open("w") as file:
+    for n in range(count):
+        file.write(json.dumps({"text": f"{n // 2} " + "x" * 2000}) + "\\n")
+made = plan(folder / "rows.jsonl", Data(), Wanted(drop=("exact_duplicate",)))
+write(made, folder / "out.jsonl")
+print(made.rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "rows.jsonl"
@@ -26,22 +47,30 @@ def file(tmp_path):
     return path
 
 
+def left(made):
+    return [one.row for one in each(made) if one.row is not None]
+
+
+def changes(made):
+    return [(one.source, change) for one in each(made) for change in one.changes]
+
+
 def test_what_is_not_asked_for_is_left_as_it_was(file):
     made = plan(file, Data(), Wanted(drop=("empty",)))
-    assert made.rows == [row for row in ROWS if row["id"] != 5]
-    assert made.changes == [(f"{file}:5", "left out (empty)")]
+    assert left(made) == [row for row in ROWS if row["id"] != 5]
+    assert changes(made) == [(f"{file}:5", "left out (empty)")]
     assert made.sentences() == ["1 rows: left out (empty)", "5 rows are left"]
 
 
 def test_placeholders_are_typed_and_one_value_has_one_name_in_a_row(file):
-    rows = {row["id"]: row for row in plan(file, Data(), Wanted(redact=True)).rows}
+    rows = {row["id"]: row for row in left(plan(file, Data(), Wanted(redact=True)))}
     assert rows[1] == {"id": 1, "question": "who is [EMAIL_1]? Or [EMAIL_2]?", "answer": "[EMAIL_1] is Jo."}
     assert rows[6]["question"] == "use [SECRET_1]"
     assert rows[2] == ROWS[1]
 
 
 def test_damage_is_repaired_and_white_space_trimmed(file):
-    rows = {row["id"]: row for row in plan(file, Data(), Wanted(repair=True, trim=True)).rows}
+    rows = {row["id"]: row for row in left(plan(file, Data(), Wanted(repair=True, trim=True)))}
     assert rows[4] == {"id": 4, "question": "caf\u00e9?", "answer": "a & b"}
     assert rows[2]["answer"] == "2"
 
@@ -65,15 +94,15 @@ def test_text_is_put_right_only_where_it_is_wrong(damaged, whole):
 
 def test_of_rows_that_are_alike_the_first_stays(file):
     equal = plan(file, Data(), Wanted(drop=("exact_duplicate",)))
-    assert [row["id"] for row in equal.rows] == [1, 2, 4, 5, 6]  # white space around an answer makes no difference
+    assert [row["id"] for row in left(equal)] == [1, 2, 4, 5, 6]  # white space around an answer makes no difference
 
 
 def test_labels_with_many_rows_are_cut_by_content(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("text,label\n" + "".join(f"t{n},{'a' if n % 4 else 'b'}\n" for n in range(20)))
     made = plan(path, Data(), Wanted(most_per_label=6))
-    assert sorted(row["label"] for row in made.rows) == ["a"] * 6 + ["b"] * 5
-    assert {what for _, what in made.changes} == {"left out (more than enough of its label)"}
+    assert sorted(row["label"] for row in left(made)) == ["a"] * 6 + ["b"] * 5
+    assert {what for _, what in changes(made)} == {"left out (more than enough of its label)"}
 
 
 def test_every_change_is_recorded_and_nothing_is_overwritten(file, tmp_path):
@@ -81,7 +110,7 @@ def test_every_change_is_recorded_and_nothing_is_overwritten(file, tmp_path):
     made = plan(file, Data(), Wanted(drop=("empty",), redact=True))
     record = write(made, out)
     assert file.read_bytes() == before
-    assert [json.loads(line) for line in out.read_text().splitlines()] == made.rows
+    assert [json.loads(line) for line in out.read_text().splitlines()] == left(made)
     changes = [json.loads(line) for line in record.read_text().splitlines()]
     assert {"row": f"{file}:5", "change": "left out (empty)"} in changes
     assert {"row": f"{file}:1", "change": "redacted e-mail address"} in changes
@@ -94,3 +123,69 @@ def test_every_change_is_recorded_and_nothing_is_overwritten(file, tmp_path):
 def test_a_kind_that_no_row_can_be_dropped_for_is_refused(file):
     with pytest.raises(UsageError, match="choose from"):
         plan(file, Data(), Wanted(drop=("leak",)))
+
+
+def test_rows_that_share_a_line_are_told_apart(tmp_path):
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(ROWS))  # all on line 1
+    made = plan(path, Data(), Wanted(drop=("empty", "exact_duplicate")))
+    assert [row["id"] for row in left(made)] == [1, 2, 4, 6]
+    assert made.sentences()[-1] == "4 rows are left"
+
+
+@pytest.mark.parametrize("kind", ["exact_duplicate", "near_duplicate"])
+def test_a_row_with_two_answers_that_are_alike_is_no_duplicate_of_itself(tmp_path, kind):
+    path = tmp_path / "rows.jsonl"
+    answers = {"text": ["in the old harbour of Bergen", "In the old harbour of Bergen"], "answer_start": [0, 0]}
+    rows = [{"context": "c " * n, "question": f"where is {n}?", "answers": answers} for n in (1, 2, 2)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert left(plan(path, Data(), Wanted(drop=(kind,)))) == rows[:2]
+
+
+def test_each_check_is_asked_for_the_kinds_that_it_finds():
+    for name in (path.stem for path in Path(checks.__path__[0]).glob("[a-z]*.py")):
+        source = (Path(checks.__path__[0]) / f"{name}.py").read_text()
+        told = {kind for kind in DROPS if re.search(rf'Found\(\s*"{kind}"', source)}
+        assert told - {"exact_duplicate", "near_duplicate"} == set(FOUND_BY[name]), name
+
+
+def test_what_was_planned_for_a_file_is_not_done_to_another(file, tmp_path):
+    made = plan(file, Data(), Wanted(trim=True))
+    file.write_text(file.read_text().replace("why", "how"))
+    with pytest.raises(DataError, match="was changed since"):
+        write(made, tmp_path / "clean.jsonl")
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    file.unlink()
+    with pytest.raises(DataError, match="reading failed"):
+        write(made, tmp_path / "clean.jsonl")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_write_that_fails_leaves_nothing(file, tmp_path):
+    made = plan(file, Data(), Wanted(trim=True))
+    trail = tmp_path / "clean.jsonl.trail.json"
+    trail.mkdir()  # so that the last of the three files cannot be written
+    with pytest.raises(RunError, match="trail"):
+        write(made, tmp_path / "clean.jsonl")
+    assert {path.name for path in tmp_path.iterdir()} == {file.name, trail.name}
+
+
+def test_what_another_program_writes_meanwhile_is_not_overwritten(file, tmp_path):
+    made = plan(file, Data(), Wanted(trim=True))
+    part = tmp_path / "clean.jsonl.part"
+    part.write_text("theirs")
+    with pytest.raises(UsageError, match="part exists"):
+        write(made, tmp_path / "clean.jsonl")
+    assert part.read_text() == "theirs"
+    assert {path.name for path in tmp_path.iterdir()} == {file.name, part.name}
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path):
+    running = {}
+    for count in (10_000, 40_000):
+        (tmp_path / str(count)).mkdir()
+        command = [sys.executable, "-c", MEMORY, str(tmp_path / str(count)), str(count)]
+        running[count] = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    few, many = ([int(one) for one in process.communicate()[0].split()] for process in running.values())
+    assert (few[0], many[0]) == (5_000, 20_000)
+    assert many[1] - few[1] < 16 * 2**10, (few, many)  # KiB, of files that differ by 60 MB

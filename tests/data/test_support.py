@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from whet.config.tree import Data
-from whet.data.fix import Wanted, plan
+from whet.data.fix import Wanted, each, plan
 from whet.data.read import read
 from whet.data.scan import Line
 from whet.data.threads import COLUMNS, Threads, store, time_of
@@ -266,7 +266,7 @@ def test_a_ticket_of_more_than_a_row_may_hold_is_refused(tmp_path, monkeypatch):
 def test_rows_of_a_conversation_are_not_dropped_one_by_one(table):
     with pytest.raises(UsageError, match="write conversations first"):
         plan(table(*TALK), Data(), Wanted(drop=("empty",)))
-    assert len(plan(table(*TALK), Data(), Wanted(redact=True)).rows) == len(TALK)
+    assert len(list(each(plan(table(*TALK), Data(), Wanted(redact=True))))) == len(TALK)
 
 
 TWEETS = "tweet_id,author_id,inbound,created_at,text,response_tweet_id,in_response_to_tweet_id\n"

@@ -167,13 +167,15 @@ def fix(
     wanted = Wanted(kinds, redact, repair, trim, most_per_label)
     if wanted == Wanted():
         raise UsageError("say what to repair: --drop KINDS, --redact, --repair, --trim or --most-per-label N")
-    made = plan(file, load(None, overrides or []).data, wanted)
+    with Shown() as show:
+        made = plan(file, load(None, overrides or []).data, wanted, show)
     for sentence in made.sentences():
         out(sentence)
     if output is None:
         Shown().say("this is the plan; add --out FILE.jsonl to carry it out")
         return
-    record = write(made, output)
+    with Shown() as show:
+        record = write(made, output, show)
     Shown().say(f"written to {output}; every change is in {record}")
 
 

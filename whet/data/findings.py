@@ -108,6 +108,11 @@ def gate(wanted: str | None) -> Callable[[Sequence[Finding]], None]:
     return judge
 
 
+def gravest(found: Iterable[Found]) -> list[Found]:
+    """Return findings in the order they are told in: the gravest and most frequent first."""
+    return sorted(found, key=lambda one: (-SEVERITIES.index(one.severity), -len(one.rows), one.kind))
+
+
 class Inspection:
     """Some checks (all, unless they are named), shown rows one at a time; it keeps where each row came from."""
 
@@ -140,10 +145,10 @@ class Inspection:
 
     def findings(self, found: Iterable[Found]) -> tuple[Finding, ...]:
         """Return findings by line instead of row, the gravest and most frequent first."""
-        made = [
-            Finding(one.kind, one.severity, tuple(map(self._source, one.rows)), one.why, one.remedy) for one in found
-        ]
-        return tuple(sorted(made, key=lambda one: (-SEVERITIES.index(one.severity), -len(one.lines), one.kind)))
+        return tuple(
+            Finding(one.kind, one.severity, tuple(map(self._source, one.rows)), one.why, one.remedy)
+            for one in gravest(found)
+        )
 
     def _source(self, number: int) -> str:
         at = bisect_right(self._files, number, key=lambda file: file[0]) - 1

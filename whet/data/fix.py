@@ -1,32 +1,31 @@
-"""Repairs that a person asked for, planned before anything is written and recorded row by row."""
+"""Repairs that a person asked for, planned before anything is written and recorded row by row.
+
+A file may have millions of rows, so it is read several times and no row is kept: once to decide which are left out,
+once to count what changes, once to write. What was planned for one file is never done to another.
+"""
 
 import html
 import json
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TextIO, TypeVar
 
 from whet.config.tree import Data
+from whet.data.check import AT_ONCE, LARGE
 from whet.data.checks._sensitive import sensitive
 from whet.data.checks.encoding import AFTER, CONTROL, ENTITY, MARKUP
-from whet.data.findings import inspect, seen
-from whet.data.formats import rows_of
-from whet.data.near import groups
-from whet.data.read import GATHERED, read_files
-from whet.data.scan import Findings
+from whet.data.drops import DROPS, Dropped, Drops
+from whet.data.read import GATHERED, Stream, rows_there
+from whet.data.scan import Findings, refusal
 from whet.data.sources import File, files
-from whet.data.split import content_hash
-from whet.data.trail import leave
-from whet.errors import RunError, UsageError
-from whet.types import Example
+from whet.data.trail import digest, leave, trail_of
+from whet.errors import DataError, Problem, RunError, UsageError
+from whet.types import Progress
 
-DROPS = (
-    "empty", "encoding", "exact_duplicate", "label_error", "language", "near_duplicate", "offensive", "outlier",
-    "personal_data", "refusal", "repetition", "secret", "trigger", "truncated",
-)  # fmt: skip
 PLACEHOLDERS = {
     "e-mail address": "EMAIL", "IBAN": "IBAN", "payment card": "CARD", "IP address": "IP",
     "social security number": "SSN", "telephone number": "PHONE",
@@ -34,6 +33,7 @@ PLACEHOLDERS = {
 _DOUBLED = re.compile(f"[\u00c2-\u00f4][{AFTER}\u00a6]{{1,3}}")
 
 Change = Callable[[str], str]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,110 +47,183 @@ class Wanted:
     most_per_label: int | None = None
 
 
-@dataclass(slots=True)
-class Plan:
-    """The rows as they will be, and what was changed in which of them (file:line, what)."""
+class Fixed(NamedTuple):
+    """A row as it will be, None if it is left out, and in words what was changed."""
 
-    files: Sequence[File]
+    source: str
+    row: dict[str, Any] | None
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will become of the rows of a file: how many are left, and how many are changed in which way.
+
+    `sha256` is that of the file it was made for.
+    """
+
+    file: File
     wanted: Wanted
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    changes: list[tuple[str, str]] = field(default_factory=list)
+    dropped: Dropped
+    sha256: str
+    rows: int
+    counts: Counter[str]
 
     def sentences(self) -> list[str]:
         """Return what will be done, the most frequent first."""
-        counts = Counter(what for _, what in self.changes)
-        said = [f"{count:,} rows: {what}" for what, count in counts.most_common()]
-        return [*said, f"{len(self.rows):,} rows are left"]
+        said = [f"{count:,} rows: {what}" for what, count in self.counts.most_common()]
+        return [*said, f"{self.rows:,} rows are left"]
 
 
-def plan(path: str | Path, data: Data, wanted: Wanted) -> Plan:
+def plan(path: str | Path, data: Data, wanted: Wanted, show: Progress | None = None) -> Plan:
     """Return what a file becomes; nothing is written.
 
     Raises:
-        DataError: rows that cannot be read. UsageError: a kind of finding that no row can be dropped for.
+        DataError: rows that cannot be read, or a file that changes meanwhile. UsageError: a kind of finding that no row
+        can be dropped for.
     """
     if strange := [kind for kind in wanted.drop if kind not in DROPS]:
         raise UsageError(f"--drop {strange[0]}: choose from {', '.join(DROPS)}")
     told = list[str]()
-    named = files(path, told)
-    dataset = read_files(named, data, told)
-    if dataset.shape in GATHERED and (wanted.drop or wanted.most_per_label):
+    file, *others = files(path, told)
+    if others:
+        raise UsageError(f"{path}: stands for {1 + len(others):,} files; repair one at a time, such as {file.name}")
+    if show:
+        for note in told:
+            show.say(note)
+    if why := refusal(file.path):
+        raise DataError([Problem(file.name, 0, why)])
+    sha256 = _digest(file)
+    stream, drops = Stream(file, data), Drops(wanted.drop, wanted.most_per_label)
+    for example in _shown(stream, f"looking at {stream.name}", stream, show):
+        drops.see(stream.row, example)
+    if stream.shape in GATHERED and (wanted.drop or wanted.most_per_label):
         whole = "several rows make one conversation, and rows are left out whole"
         raise UsageError(
             f"{path}: {whole}; write conversations first: whet data convert {path} --to messages --out FILE"
         )
-    dropped = _dropped(dataset.examples, wanted)
-    made = Plan(named, wanted)
-    for source, row in _rows(named):
-        if why := dropped.get(source):
-            made.changes.append((source, f"left out ({why})"))
-            continue
-        changed, whats = _changed(row, wanted)
-        made.rows.append(changed)
-        made.changes += [(source, what) for what in whats]
-    return made
+    made = Plan(file, wanted, drops.decided(), sha256, 0, Counter())
+    if wanted.redact or wanted.repair or wanted.trim:
+        counts = Counter(what for one in _shown(each(made), "planning", stream, show) for what in one.changes)
+    else:
+        counts = Counter({_left_out(why): count for why, count in made.dropped.counts().items()})
+        _unchanged(made)
+    return replace(made, rows=stream.row + 1 - sum(made.dropped.counts().values()), counts=counts)
 
 
-def write(made: Plan, out: Path) -> Path:
+def each(made: Plan) -> Iterator[Fixed]:
+    """Yield every row of the file as it will be.
+
+    Raises:
+        DataError: the file cannot be read any more, or is not the one that this was planned for (after the last row).
+    """
+    found = Findings(made.file.name)
+    for at, (number, row) in enumerate(rows_there(made.file.path, found, [])):
+        source = f"{made.file.name}:{number}"
+        if why := made.dropped.why(at):
+            yield Fixed(source, None, (_left_out(why),))
+        else:
+            yield Fixed(source, *_changed(row, made.wanted))
+    _unchanged(made)
+    if found.problems:
+        raise DataError(found.problems)
+
+
+def write(made: Plan, out: Path, show: Progress | None = None) -> Path:
     """Write the rows as JSON Lines and, beside them, their trail and what was changed; return the path of the latter.
 
     Raises:
         UsageError: one of the files exists, as nothing is ever overwritten. RunError: they cannot be written.
+        DataError: the file that was planned for has changed. Of what went wrong, nothing is left.
     """
     record = out.with_name(f"{out.name}.changes.jsonl")
     if out.suffix.lower() != ".jsonl":
         raise UsageError(f"--out {out}: rows are written as JSON Lines; name a file that ends in .jsonl")
-    if taken := [file for file in (out, record) if file.exists()]:
-        raise UsageError(f"--out: {taken[0]} exists and nothing is overwritten; name another file")
-    changes = [{"row": source, "change": what} for source, what in made.changes]
-    try:
-        for file, rows in ((record, changes), (out, made.rows)):
-            part = file.with_name(f"{file.name}.part")
-            part.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-            part.replace(file)
-    except OSError as error:
-        raise RunError(f"{error.filename or out}: {error.strerror or error}") from None
     done = {name: value for name, value in asdict(made.wanted).items() if value}
-    leave(out, "fix", made.files, done, {"rows": len(made.rows), **Counter(what for _, what in made.changes)})
+    try:
+        with _fresh(record, out) as (changes, rows):
+            for one in _shown(each(made), f"writing {out}", Stream(made.file), show):
+                changes.writelines(_line({"row": one.source, "change": what}) for what in one.changes)
+                if one.row is not None:
+                    rows.write(_line(one.row))
+        try:
+            leave(out, "fix", [made.file], done, {"rows": made.rows, **made.counts})
+        except BaseException:
+            for file in filter(Path.is_file, (out, record, trail_of(out))):
+                file.unlink()
+            raise
+    except OSError as error:
+        if isinstance(error, RunError):
+            raise
+        raise RunError(f"{error.filename or out}: {error.strerror or error}") from None
     return record
 
 
-def _rows(named: Sequence[File]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for file in named:
-        for number, row in rows_of(file.path, Findings(file.name), []):
-            yield f"{file.name}:{number}", row
+@contextmanager
+def _fresh(*files: Path) -> Iterator[list[TextIO]]:
+    """Open new files under other names, which get their own once all is written; what fails leaves nothing."""
+    made: list[Path] = []
+    try:
+        _free(*files)
+        with ExitStack() as stack:
+            sinks: list[TextIO] = []
+            for file in files:
+                part = file.with_name(f"{file.name}.part")
+                _free(part)
+                sinks.append(stack.enter_context(part.open("x", encoding="utf-8")))
+                made.append(part)
+            yield sinks
+        _free(*files)  # it may have taken minutes
+        for at, file in enumerate(files):
+            made[at] = made[at].rename(file)
+    except BaseException:
+        for file in made:
+            file.unlink(missing_ok=True)
+        raise
 
 
-def _dropped(examples: Sequence[Example], wanted: Wanted) -> dict[str, str]:
-    """Return why which rows are left out; of rows that are alike, the first stays."""
-    why: dict[str, str] = {}
-    kinds = set(wanted.drop)
-    if kinds & {"exact_duplicate", "near_duplicate"}:
-        first: dict[str, str] = {}
-        texts = [f"{row.question}\n{row.answer}" for row in (seen(at, "", one) for at, one in enumerate(examples))]
-        leaders = groups(texts) if "near_duplicate" in kinds else range(len(examples))
-        for at, (example, leader) in enumerate(zip(examples, leaders, strict=True)):
-            earlier = first.setdefault(content_hash(example), example.source)
-            if "exact_duplicate" in kinds and earlier != example.source:
-                why[example.source] = "exact_duplicate"
-            elif leader != at:
-                why.setdefault(example.source, "near_duplicate")
-    for finding in inspect({"train": examples}) if kinds - {"exact_duplicate", "near_duplicate"} else ():
-        if finding.kind in kinds and finding.kind not in ("exact_duplicate", "near_duplicate"):
-            why.update({line: why.get(line, finding.kind) for line in finding.lines})
-    if wanted.most_per_label:
-        held: dict[str, list[Example]] = defaultdict(list)
-        for example in examples:
-            if (label := getattr(example, "label", None)) and example.source not in why:
-                held[label].append(example)
-        for rows in held.values():
-            for example in sorted(rows, key=content_hash)[wanted.most_per_label :]:
-                why[example.source] = "more than enough of its label"
-    return why
+def _free(*files: Path) -> None:
+    if taken := [file for file in files if file.exists()]:
+        raise UsageError(f"--out: {taken[0]} exists and nothing is overwritten; name another file")
 
 
-def _changed(row: dict[str, Any], wanted: Wanted) -> tuple[dict[str, Any], list[str]]:
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def _left_out(why: str) -> str:
+    return f"left out ({why})"
+
+
+def _shown(rows: Iterable[T], what: str, stream: Stream, show: Progress | None) -> Iterator[T]:
+    """Yield what there is, with progress for a large file."""
+    if not show or stream.size <= LARGE:
+        yield from rows
+        return
+    show.begin(what, stream.lines())
+    for place, row in enumerate(rows, 1):
+        yield row
+        if place % AT_ONCE == 0:
+            show.advance(AT_ONCE)
+
+
+def _digest(file: File) -> str:
+    try:
+        return digest(file.path)
+    except OSError as error:
+        raise DataError([Problem(file.name, 0, f"reading failed: {error.strerror or error}; try again")]) from None
+
+
+def _unchanged(made: Plan) -> None:
+    if _digest(made.file) != made.sha256:
+        what = "was changed since its rows were first looked at, and what was planned may not fit any more; try again"
+        raise DataError([Problem(made.file.name, 0, what)])
+
+
+def _changed(row: dict[str, Any], wanted: Wanted) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return a row with its text changed, and in words what was."""
+    if not (wanted.redact or wanted.repair or wanted.trim):
+        return row, ()
     whats: Counter[str] = Counter()
     names: dict[tuple[str, str], str] = {}  # (kind, value) -> placeholder: one value has one name in a row
 
@@ -165,7 +238,8 @@ def _changed(row: dict[str, Any], wanted: Wanted) -> tuple[dict[str, Any], list[
             text = better
         return text
 
-    return _walk(row, change), list(whats)
+    changed = _walk(row, change)
+    return changed, tuple(whats)
 
 
 def _walk(value: Any, change: Change) -> Any:

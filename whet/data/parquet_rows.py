@@ -43,7 +43,7 @@ def _rows(path: Path, found: Findings, notes: list[str]) -> Iterator[Line]:
             if not 0 <= size <= MAX_GROUP_BYTES:
                 what = f"row group {index + 1} claims {size:,} bytes; write row groups of at most"
                 raise found.stop(0, f"{what} {MAX_GROUP_BYTES // 2**20} MiB")
-    if len(set(columns)) < len(columns):
+    if len({*columns, *left}) < len(columns) + len(left):
         raise found.stop(0, "two columns have one name; give every column its own name")
     if left:
         notes.append(f"columns of a type that is not read: {', '.join(left)}")

@@ -77,6 +77,9 @@ def read_files(named: Iterable[File], data: Data | None = None, told: Sequence[s
 class Stream:
     """The examples of a file one at a time, however many there are; `shape` and `notes` are known from the first on.
 
+    `row` is the number, from 0, of the row that the last one is of, unless several rows make one example: rows of JSON
+    may share a line. After the last, it is that of the last row of all.
+
     Raises (from iterating):
         DataError: every problem of the file, once its last row was looked at. UsageError: see `read`.
     """
@@ -85,6 +88,7 @@ class Stream:
         self.file, self._data = File.of(file), data or Data()
         self.path, self.name = self.file.path, self.file.name
         self.shape = ""
+        self.row = -1
         self._told: list[str] = []  # by those who understood the columns
         self._format_notes: list[str] = []
 
@@ -126,7 +130,7 @@ class Stream:
                     places, groups=tuple(name for name in places.groups if name not in reading.required)
                 )
             reasoning = Reasoning(data.reasoning)
-            sound = alike(chain(first, rows), reading, self.shape, data, found)
+            sound = alike(self._counted(chain(first, rows)), reading, self.shape, data, found)
             for example in map(reasoning.into, _examples(sound, reading, places, data, found)):
                 if not self._told:
                     self._told = [reading.note, *_told(reading, data, example), *places.notes(data, table)]
@@ -140,6 +144,10 @@ class Stream:
             pass
         if found.problems:
             raise DataError(sorted(found.problems, key=lambda problem: problem.line))
+
+    def _counted(self, rows: Iterable[Line]) -> Iterator[Line]:
+        for self.row, line in enumerate(rows):
+            yield line
 
 
 def streams(

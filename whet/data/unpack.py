@@ -16,6 +16,9 @@ KINDS = (".gz", ".bz2", ".xz", ".zst", ".zip")
 MAX_RATIO = 200  # text does not shrink more; what does is made to fill a disk
 FREE_BYTES = 2**24  # and a small file may
 BUFFER_BYTES = 2**20
+_DAMAGED = (  # ValueError: a name in an archive that is no text
+    zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, pa.ArrowException,
+)  # fmt: skip
 
 
 class Unpackable(OSError):
@@ -44,15 +47,7 @@ class _Guarded(io.RawIOBase):
         """
         try:
             data = self._stream.read(len(buffer))
-        except (
-            zlib.error,
-            lzma.LZMAError,
-            EOFError,
-            OSError,
-            RuntimeError,
-            zipfile.BadZipFile,
-            pa.ArrowException,
-        ) as bad:
+        except (*_DAMAGED, OSError) as bad:
             raise Unpackable(f"cannot be unpacked ({bad}); pack it again without a password") from None
         self._out += len(data)
         if self._out > FREE_BYTES + MAX_RATIO * (self._packed.tell() - self._begin):
@@ -92,13 +87,16 @@ def opened(path: Path) -> BinaryIO:
     kind = path.suffix.lower()
     if kind not in KINDS:
         return path.open("rb")
-    member = _member(path) if kind == ".zip" else None
     packed = path.open("rb")
     try:
+        member = _member(path) if kind == ".zip" else None
         return io.BufferedReader(_Guarded(_stream(packed, kind, member), packed), BUFFER_BYTES)
-    except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         packed.close()
         raise Unpackable(f"cannot be unpacked ({error}); pack it again without a password") from None
+    except Unpackable:
+        packed.close()
+        raise
 
 
 def _stream(packed: BinaryIO, kind: str, member: zipfile.ZipInfo | None) -> Any:
@@ -127,7 +125,7 @@ def _member(path: Path) -> zipfile.ZipInfo:
     try:
         with zipfile.ZipFile(path) as archive:
             files = [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX")]
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise Unpackable(f"cannot be unpacked ({error}); pack it again") from None
     if len(files) != 1:
         names = ", ".join(repr(one.filename[:60]) for one in files[:3])
