@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 BANDS, ROWS = 16, 4  # two texts of resemblance 0.8 meet in some band with probability 1 - (1 - 0.8^4)^16 > 0.999
 ALIKE = 0.8
 TELLING = 0.65  # of what is left without boilerplate, where the whole texts are alike: little is left, one word is much
-HOPEFUL = 0.53  # resemblance by 64 bytes, two standard deviations below TELLING, from which sets are compared
+HOPEFUL = 0.65  # resemblance by 64 bytes, three standard deviations below ALIKE, from which sets are compared
+DOUBTFUL = 0.12  # two of them at TELLING: by so much the bytes may say too little
 REACH = 8  # texts of a bucket that each is compared with: boilerplate can fill one with thousands
 PAIRS = 2**13  # compared at a time
 BLOCK = 2**17  # pairs, and hashes, at a time
@@ -87,9 +88,32 @@ class Forest:
                 return
             one, other = texts[there], texts[there - step]
             apart = roots[one] != roots[other]
-            joined = self._verified(*_hopeful(one[apart], other[apart], marks))
+            joined = self._verified(*self._hopeful(one[apart], other[apart], marks))
             if joined > 1000:
                 roots = self._roots()
+
+    def _hopeful(self, ones: Ints, others: Ints, marks: NDArray[np.uint8]) -> tuple[Ints, Ints]:
+        """Return the pairs that may be alike by a byte of each of their smallest hashes, and by their sizes."""
+        kept = np.zeros(len(ones), bool)
+        for begin in range(0, len(ones), BLOCK):
+            part = slice(begin, begin + BLOCK)
+            kept[part] = self._promising(ones[part], others[part], (marks[ones[part]] == marks[others[part]]).mean(1))
+        return ones[kept], others[kept]
+
+    def _promising(self, ones: Ints, others: Ints, seen: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Say which pairs may be alike whose telling parts resemble each other about so much, as far as was seen."""
+        hopeful = seen >= HOPEFUL
+        if self._every.hashes is self._telling.hashes:
+            return hopeful
+        some = np.flatnonzero(~hopeful & (seen >= TELLING - DOUBTFUL))
+        telling, whole = (
+            np.stack([sets.ends[texts[some]] - sets.begins[texts[some]] for texts in (ones, others)])
+            for sets in (self._telling, self._every)
+        )
+        most, sizes, common = seen[some] + DOUBTFUL, telling.sum(0), whole - telling
+        both = most / (1 + most) * sizes  # at most, of what tells; all that is common may be common to both
+        hopeful[some] = both + common.min(0) >= ALIKE * (sizes - both + common.max(0))
+        return hopeful
 
     def _verified(self, ones: Ints, others: Ints) -> int:
         """Join the pairs whose sets are alike; return how many were."""
@@ -126,15 +150,6 @@ class Forest:
             roots = further
         self._leader = roots.tolist()
         return roots
-
-
-def _hopeful(ones: Ints, others: Ints, marks: NDArray[np.uint8]) -> tuple[Ints, Ints]:
-    """Return the pairs that may be alike by a byte of each of their smallest hashes."""
-    kept = np.zeros(len(ones), bool)
-    for begin in range(0, len(ones), BLOCK):
-        part = slice(begin, begin + BLOCK)
-        kept[part] = (marks[ones[part]] == marks[others[part]]).mean(1) >= HOPEFUL
-    return ones[kept], others[kept]
 
 
 def _signatures(

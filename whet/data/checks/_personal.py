@@ -22,6 +22,7 @@ _IBAN = {
 }  # fmt: skip
 _LENGTHS = {code: length for length, codes in _IBAN.items() for code in codes}
 
+_ANY = re.compile(r"[\d@]|::")  # most texts have none of these, and this is soon seen
 _SIGN = re.compile(  # every form below has one of these: four digits close together, or the beginning of an account
     r"@|\d\D{0,3}\d\D{0,3}\d\D{0,3}\d|::|[0-9A-Fa-f]:[0-9A-Fa-f]{1,4}:|[A-Za-z]{2}\d\d[ -]?[A-Za-z]{4}"
 )
@@ -56,7 +57,7 @@ KINDS = ("e-mail address", "IBAN", "payment card", "IP address", "social securit
 def personal(text: str) -> Iterator[tuple[str, int, int]]:
     """Yield (kind, begin, end) of each piece of personal data, none of them inside another."""
     taken: list[tuple[int, int]] = []
-    if not _SIGN.search(text):
+    if not (_ANY.search(text) and _SIGN.search(text)):
         return
     for kind, begin, end in _candidates(text):
         if all(end <= first or last <= begin for first, last in taken):
