@@ -67,6 +67,13 @@ def test_a_question_about_a_passage_cites_it():
     assert all(PASSAGE in ask.messages[0].content for ask in asked)
 
 
+@pytest.mark.parametrize("before", ["- ", 'The question would be: "', "One person could ask: "])
+def test_what_a_model_says_before_its_question_is_left_out(before):
+    asked = "When does Lantern House send heavy parcels?"
+    (row,), _ = made("questions", Text(PASSAGE), before + asked, "On Tuesdays and Fridays.")
+    assert row["question"] == asked
+
+
 @pytest.mark.parametrize(
     ("replies", "why"),
     [
@@ -77,6 +84,8 @@ def test_a_question_about_a_passage_cites_it():
         (["When do parcels travel by road?", "After 15 kilograms."], "a number that the passage has not"),
         (["When do parcels travel by road?", "Whenever the moon shines on wild horses."], "says what the passage does"),
         (["Which parcels travel by road?", "Parcels"], "only repeats the question"),
+        (["Which parcels travel by road?", "The text says they are heavy."], "speaks of the passage or of itself"),
+        (["Which parcels travel by road?", "The answer is: heavy."], "speaks of the passage or of itself"),
     ],
 )  # fmt: skip
 def test_questions_that_are_none_and_answers_that_are_made_up_are_left_out(replies, why):

@@ -19,6 +19,11 @@ from whet.types import Chat, Example, Message, Text
 
 Row = dict[str, Any]
 _LABEL = re.compile(r"^\W*(?:question|answer|q|a|instruction|task|request|reply|rewritten[^:\n]{0,40})\s*[:.]\s*", re.I)
+_PREFACE = re.compile(
+    r"^\W*(?:(?:the|a|one|my) (?:possible )?question (?:would|could|might|is|to ask)\b[^:\n]{0,30}"
+    r"|(?:a|one) person (?:could|might|would) ask|what if (?:the|a) person asks)\s*[:,]\s*[\"'\u201c]?",
+    re.I,
+)  # what small models say before the question
 _QUOTED = re.compile(r'^(["\'`\u201c])(.*)(["\'`\u201d])$', re.DOTALL)
 
 
@@ -88,6 +93,7 @@ def question_in(reply: str) -> str:
     """
     for line in said(reply).splitlines():
         text, mark, _ = said(line).partition("?") if line.strip() else ("", "", "")
+        text = _PREFACE.sub("", text).lstrip("-*\u2022 ")
         if mark and len(text.split()) >= 3:
             return f"{text.strip()}?"
     raise Discard("the reply was no question")

@@ -11,6 +11,7 @@ _POINTING = re.compile(
     r"|according to (?:the|this)\b|mentioned (?:above|here)|the author)",
     re.IGNORECASE,
 )
+_ANSWERING = re.compile(r"\W*(?:the|my) (?:answer|question|reply)\b", re.IGNORECASE)
 COVERED = 0.7  # share of an answer's telling words that the passage must have
 STOP = frozenset(
     ("a", "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "do", "does", "for", "from", "had", "has",
@@ -30,8 +31,10 @@ def grounded(answer: str, passage: str) -> None:
     """Make sure that an answer says what the passage says.
 
     Raises:
-        Discard: a number that is not there, or too many words that are not.
+        Discard: a number that is not there, too many words that are not, or talk of "the text" or "the answer" itself.
     """
+    if _POINTING.search(answer) or _ANSWERING.match(answer):
+        raise Discard("the answer speaks of the passage or of itself, not of the matter")
     if strange := set(_NUMBER.findall(answer)) - set(_NUMBER.findall(passage)):
         raise Discard(f"the answer has a number that the passage has not ({len(strange)} in all)")
     words = telling(answer)
