@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from whet.config.tree import Data
 from whet.data import formats, json_rows
+from whet.data.formats import rows_of
 from whet.data.read import read
+from whet.data.scan import Findings
 from whet.errors import DataError, UsageError
 from whet.types import Text
 
@@ -273,3 +275,14 @@ def test_reading_needs_no_torch(write):
     path = write("a.jsonl", jsonl(ROWS))
     code = f"import sys; from whet.data.read import read; read({str(path)!r}); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_parquet_gives_no_number_that_json_cannot_hold(tmp_path):
+    said = {"question": ["a", "b"], "answer": ["x", "y"], "scores": [[1.0, float("nan")], [2.0]]}
+    pq.write_table(pa.table(said), tmp_path / "rows.parquet")
+    rows = [row for _, row in rows_of(tmp_path / "rows.parquet", Findings("rows"), [])]
+    assert [row["scores"] for row in rows] == [[1.0, None], [2.0]]
+    said["scores"][1] = [float("inf")]
+    pq.write_table(pa.table(said), tmp_path / "rows.parquet")
+    with pytest.raises(DataError, match=r"rows\.parquet:2: a number is infinite"):
+        read(tmp_path / "rows.parquet")

@@ -123,6 +123,17 @@ def test_a_card_tells_of_files_trail_findings_and_quotes_no_row(tmp_path):
     assert "<b>" not in text
 
 
+def test_rows_of_json_that_share_a_line_are_parted_each_by_itself(tmp_path):
+    file = tmp_path / "rows.json"
+    file.write_text(json.dumps(rows(60)))
+    split = parting(str(file), Data(shares=(0.2, 0.2)))
+    parted.write(split, tmp_path / "out")
+    sides = {file.stem: lines_of(file) for file in (tmp_path / "out").glob("*.jsonl")}
+    assert all(5 <= len(lines) < 55 for lines in sides.values())
+    assert sorted(line for lines in sides.values() for line in lines) == sorted(map(json.dumps, rows(60)))
+    assert f"{len(sides['test'])} rows to test" in split.sentences()[-1]
+
+
 def test_the_commands_plan_write_and_describe(tmp_path):
     source = written(tmp_path, rows(80))
 

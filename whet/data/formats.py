@@ -81,7 +81,7 @@ def text_rows(path: Path, found: Findings, notes: list[str]) -> Iterator[Line]:
     if packed:
         count += 1
         yield Line(start, {"text": packed})
-    how = f"paragraphs packed up to {PIECE_CHARACTERS:,} characters, {count:,} pieces"
+    how = f"paragraphs packed up to {PIECE_CHARACTERS:,} characters, {count:,} piece{'s' * (count != 1)}"
     notes.append(f"plain text was cut at blank lines: {how}")
 
 

@@ -91,7 +91,11 @@ def _plain(kind: pa.DataType, depth: int = 0) -> bool:
 
 def _value(value: Any) -> Any:
     """Return a cell as JSON would hold it: NaN, which writers use for a missing number, is null."""
-    return None if isinstance(value, float) and math.isnan(value) else value
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if isinstance(value, dict):
+        return {name: _value(part) for name, part in value.items()}
+    return [_value(part) for part in value] if isinstance(value, list) else value
 
 
 def _size(value: Any) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from whet.config.tree import Data
 from whet.data.formats import rows_of
-from whet.data.read import GATHERED, read_files
+from whet.data.read import GATHERED, Stream, read_files
 from whet.data.scan import Findings
 from whet.data.sources import File, files
 from whet.data.split import SIDES, check_apart, part
@@ -19,12 +19,15 @@ from whet.types import SplitName
 SETTINGS = ("shares", "group", "time", "stratify", "folds")
 
 
+Place = tuple[int, int]  # of a file among those named, and of a row in it: rows of JSON may share a line
+
+
 @dataclass(frozen=True, slots=True)
 class Parting:
-    """Which rows (file:line) go to which side, and what a person should know; several for cross-validation."""
+    """Which rows go to which side, and what a person should know; several for cross-validation."""
 
     files: tuple[File, ...]
-    sides: tuple[Mapping[str, SplitName], ...]
+    sides: tuple[Mapping[Place, SplitName], ...]
     notes: tuple[str, ...]
     settings: Mapping[str, Any]
 
@@ -49,11 +52,13 @@ def parting(path: str, data: Data) -> Parting:
     if set(dataset.shape.split(" and ")) & set(GATHERED):
         way = "first `whet data convert` them to messages"
         raise UsageError(f"{path}: several rows make one conversation ({dataset.shape}), so they are not parted; {way}")
+    rows = ((at, stream.row) for at, stream in enumerate(Stream(file, data) for file in named) for _ in stream)
+    places = {id(row): place for row, place in zip(dataset.examples, rows, strict=True)}
     notes, found = list(dataset.notes), []
     for fold in range(data.folds or 1):
         splits = part(dataset.examples, data.model_copy(update={"fold": fold}))
         notes += [note for note in (*splits.notes, *check_apart(splits)) if note not in notes]
-        found.append({row.source: side for side in SIDES for row in getattr(splits, side)})
+        found.append({places[id(row)]: side for side in SIDES for row in getattr(splits, side)})
     said = {name: value for name in SETTINGS if (value := getattr(data, name)) is not None}
     return Parting(tuple(named), tuple(found), tuple(notes), said)
 
@@ -78,13 +83,13 @@ def write(parted: Parting, out: Path) -> None:
         raise RunError(f"--out {out}: {why}; name a folder where there is room and you may write") from None
 
 
-def _write(parted: Parting, sides: Mapping[str, SplitName], folder: Path) -> None:
+def _write(parted: Parting, sides: Mapping[Place, SplitName], folder: Path) -> None:
     counts = dict.fromkeys(SIDES, 0)
     sinks = {side: (folder / f"{side}.jsonl").open("w", encoding="utf-8") for side in SIDES}
     try:
-        for file in parted.files:
-            for number, row in rows_of(file.path, Findings(file.name), []):
-                if side := sides.get(f"{file.name}:{number}"):
+        for at, file in enumerate(parted.files):
+            for number, (_, row) in enumerate(rows_of(file.path, Findings(file.name), [])):
+                if side := sides.get((at, number)):
                     sinks[side].write(json.dumps(row, ensure_ascii=False) + "\n")
                     counts[side] += 1
     finally:

@@ -328,7 +328,7 @@ def _number(text: str) -> float:
 
 
 def refuse_odd(value: Any) -> None:
-    """Refuse text that parsing has made from escapes but that no file or database can hold."""
+    """Refuse what parsing has made but no file of JSON or database can hold: odd characters, infinite numbers."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -339,6 +339,8 @@ def refuse_odd(value: Any) -> None:
         elif isinstance(one, str) and ("\0" in one or not one.isascii()) and (odd := _ODD_CHARACTER.search(one)):
             what = "a NUL (\\u0000)" if odd.group() == "\0" else f"half a surrogate pair (\\u{ord(odd.group()):04x})"
             raise Refused(f"the text holds {what}, which is not a character; remove it")
+        elif isinstance(one, float) and math.isinf(one):
+            raise Refused("a number is infinite, which JSON cannot say; use null, or quote it")
 
 
 _JSON = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, parse_int=_integer, parse_float=_number)
