@@ -55,7 +55,7 @@ _line: socket.socket | None = None
 def start(*arguments: object, cwd: Path | None = None, env: dict | None = None, given: str = "") -> Process:
     """Start `whet` with these arguments; `given` is what it reads from stdin."""
     line = _loaded()
-    stdin, *streams = (tempfile.TemporaryFile() for _ in range(3))  # noqa: SIM115
+    stdin, *streams = (tempfile.TemporaryFile() for _ in range(3))  # noqa: SIM115 - they live as long as the process
     stdin.write(given.encode())
     stdin.seek(0)
     asked = {"arguments": list(map(str, arguments)), "cwd": str(cwd or Path.cwd()), "env": dict(env or os.environ)}
@@ -87,10 +87,10 @@ def _said(stream) -> str:
 
 def _serve(line: socket.socket) -> None:
     """Load everything once, then fork a command per request and tell its number and how it ended."""
-    import bitsandbytes  # noqa: F401
+    import bitsandbytes  # noqa: F401 - loaded for those that are forked
 
     import whet.cli.journey
-    import whet.cli.talk  # noqa: F401
+    import whet.cli.talk  # noqa: F401 - the same
 
     while True:
         asked, streams, _, _ = socket.recv_fds(line, 1 << 20, 3)

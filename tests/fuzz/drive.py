@@ -80,7 +80,7 @@ def by_atheris(folder: Path, seconds: int) -> None:
 
     with atheris.instrument_imports(include=["whet", "pypdf", "zipfile", "csv", "html"]):
         target = loaded()
-        import pypdf  # noqa: F401
+        import pypdf  # noqa: F401 - so that its code is guided by too
     damage, tally = import_module("damage"), Tally(folder, target)
     corpus, words = folder / "corpus", folder / "words.dict"
     corpus.mkdir(exist_ok=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from whet.config.tree import Data
 from whet.data.formats import rows_of
-from whet.data.read import GATHERED, Stream, read_files
+from whet.data.read import GATHERED, read_files
 from whet.data.scan import Findings
 from whet.data.sources import File, files
 from whet.data.split import SIDES, check_apart, part
@@ -52,8 +52,7 @@ def parting(path: str, data: Data) -> Parting:
     if set(dataset.shape.split(" and ")) & set(GATHERED):
         way = "first `whet data convert` them to messages"
         raise UsageError(f"{path}: several rows make one conversation ({dataset.shape}), so they are not parted; {way}")
-    rows = ((at, stream.row) for at, stream in enumerate(Stream(file, data) for file in named) for _ in stream)
-    places = {id(row): place for row, place in zip(dataset.examples, rows, strict=True)}
+    places = {id(row): place for row, place in zip(dataset.examples, dataset.rows, strict=True)}
     notes, found = list(dataset.notes), []
     for fold in range(data.folds or 1):
         splits = part(dataset.examples, data.model_copy(update={"fold": fold}))

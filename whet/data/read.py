@@ -58,10 +58,12 @@ def read_files(named: Iterable[File], data: Data | None = None, told: Sequence[s
     """Return the examples in files, as `read` does; `told` is what a person should know besides."""
     notes, problems, told = list[str](), list[Problem](), list(told)
     streams = [Stream(file, data) for file in named]
-    examples: list[Example] = []
-    for stream in streams:
+    examples, rows = list[Example](), list[tuple[int, int]]()
+    for number, stream in enumerate(streams):
         try:
-            examples += stream
+            for example in stream:
+                examples.append(example)
+                rows.append((number, stream.row))
             notes += stream.notes if len(streams) == 1 else [f"{stream.name}: {note}" for note in stream.notes]
         except DataError as error:
             problems += error.problems
@@ -71,7 +73,7 @@ def read_files(named: Iterable[File], data: Data | None = None, told: Sequence[s
     shape = " and ".join(dict.fromkeys(stream.shape for stream in streams))
     digests = {stream.file.key: digest(stream.path) for stream in streams}
     told += [why for stream in streams if (why := follow(stream.path)[1])]
-    return Dataset(tuple(examples), shape, (*notes, *told), tuple(sorted(labels)), digests)
+    return Dataset(tuple(examples), shape, (*notes, *told), tuple(sorted(labels)), digests, tuple(rows))
 
 
 class Stream:

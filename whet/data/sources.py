@@ -13,13 +13,12 @@ from pathlib import Path
 
 from whet.config.places import remote
 from whet.data.formats import ENDINGS, is_data
-from whet.data.remote import fetched
+from whet.data.remote import MOST, fetched
 from whet.data.scan import printable
 from whet.errors import DataError, Problem
 from whet.types import SplitName
 
 PIPED = "-"
-MOST = 10_000  # files of a folder or pattern
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,11 @@ def check_drift(
         DriftError: something changed, every such thing is named; `allow` records it instead, unless it is something
             that a finished model has learned from.
     """
+    made = _made_by()
     now = {
         **prepared.fingerprint(config),
         "recipe": digest(config),
-        **_made_by(),
+        **made,
         "device": device_of(config.model.device).type,
         "threads": str(torch.get_num_threads()),
     }
@@ -38,7 +39,7 @@ def check_drift(
     if not file.exists():
         run.write_json("fingerprint.json", now)
         return
-    then = {**_made_by(), **run.read_json("fingerprint.json")}  # older runs did not note all of these
+    then = {**made, **run.read_json("fingerprint.json")}  # older runs did not note all of these
     if ended and (lost := _changes({name: ended.get(name) for name in LEARNED}, {name: now[name] for name in LEARNED})):
         raise DriftError(
             "\n".join(
@@ -77,8 +78,8 @@ def check_drift(
 
 def _made_by() -> dict[str, str]:
     """Return the versions and the processor that a step's last bits depend on."""
-    made, names = environment(), ("transformers", "peft", "whet-llm", "processor")
-    return {"torch": torch.__version__, **{name: made[name] for name in names}}
+    here, names = environment(), ("transformers", "peft", "whet-llm", "processor")
+    return {"torch": torch.__version__, **{name: here[name] for name in names}}
 
 
 def _changes(then: Mapping[str, str | None], now: Mapping[str, str | None]) -> list[str]:

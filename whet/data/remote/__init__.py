@@ -8,7 +8,7 @@ from whet.data.remote.cache import Unreachable, bound, keep, remember, remembere
 from whet.errors import DataError, Problem, UsageError
 from whet.types import SplitName
 
-MOST = 10_000  # files of a name
+MOST = 10_000  # files that one name stands for, here or elsewhere
 
 
 def fetched(named: str, notes: list[str], side: SplitName = "train") -> list[tuple[str, Path]]:
