@@ -8,6 +8,7 @@ import torch
 from conftest import CHATML, make_model, make_tokenizer
 from transformers import AutoModelForCausalLM, MistralConfig, MistralForCausalLM
 
+from whet.config.tree import Model
 from whet.engines.local import Local
 from whet.engines.open import open_model
 from whet.errors import UsageError
@@ -23,7 +24,7 @@ ASKED = [
 
 @pytest.fixture(scope="module")
 def engine(tiny):
-    return open_model(str(tiny)).engine
+    return open_model(str(tiny), Model(dtype="float32")).engine  # as the oracle
 
 
 def oracle(folder, engine, prompt):
@@ -83,7 +84,7 @@ def test_a_model_that_sees_a_window_only_chooses_as_transformers_does(tiny, tmp_
     )  # fmt: skip
     MistralForCausalLM(config).save_pretrained(tmp_path)
     make_tokenizer(tmp_path)
-    check(tmp_path, open_model(str(tmp_path)).engine, least=1)
+    check(tmp_path, open_model(str(tmp_path), Model(dtype="float32")).engine, least=1)
 
 
 def test_a_stream_says_the_choice_that_complete_makes(engine):
@@ -120,7 +121,7 @@ def test_a_template_whose_answers_depend_on_the_prompt_is_followed(tmp_path):
         tmp_path,
         CHATML.replace("{{ m.content }}", "{{ m.content }}{% if m.role == 'assistant' %}{{ loop.index }}{% endif %}"),
     )
-    engine = open_model(str(tmp_path)).engine
+    engine = open_model(str(tmp_path), Model(dtype="float32")).engine
     short, long = ASKED[0], replace(ASKED[1], messages=ASKED[1].messages[1:])
     replies = dict(engine.complete([short, long, short], Sampling(choices=LABELS)))
     assert all(

@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from whet.config.tree import Model
 from whet.engines.fewshot import FewShot
 from whet.engines.local import Local, Row, _draw
 from whet.engines.open import open_model
@@ -23,7 +24,7 @@ ASKED = [
 
 @pytest.fixture(scope="module")
 def engine(tiny):
-    return open_model(str(tiny)).engine
+    return open_model(str(tiny), Model(dtype="float32")).engine  # as the oracle
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +199,7 @@ def test_a_model_that_sees_a_window_only_answers_as_transformers_does(tiny, tmp_
         num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8, sliding_window=9,
     )  # fmt: skip
     MistralForCausalLM(config).save_pretrained(tmp_path)
-    windowed = open_model(str(tmp_path)).engine
+    windowed = open_model(str(tmp_path), Model(dtype="float32")).engine
     assert windowed._packs
     peer = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
     for prompt, reply in zip(ASKED, ordered(windowed.complete(ASKED, Sampling(max_tokens=24))), strict=True):

@@ -12,11 +12,11 @@ from whet.errors import DataError
 from whet.evals.bias import bbq, crows_pairs, winogender
 from whet.evals.bias.columns import Column, Sure, decided, difference, figure, together
 from whet.evals.bias.flips import Judged, Pair, flipped, gap, report
-from whet.evals.bias.likelihood import beginning, sentence, token_log_likelihoods
+from whet.evals.bias.likelihood import beginning, sentence
 from whet.evals.bias.suites import SUITES
 from whet.evals.bias.suites import report as of_suite
 from whet.evals.bias.words import of_swaps
-from whet.evals.evaluate import Answer, row_losses
+from whet.evals.evaluate import Answer, row_logprobs, row_losses
 from whet.evals.stats import wilson
 from whet.models.policy import Policy
 from whet.types import Message, Prompt, Reply, Score, Tokens
@@ -152,7 +152,7 @@ def test_the_likelihood_of_a_sentence_is_the_sum_over_its_tokens(policy, rendere
     begin = beginning(renderer)
     assert begin == renderer.tokenizer.token_to_id("<|endoftext|>")
     rows = [sentence(text, renderer, begin) for text in ("He is here.", "She is not here.", "He is here.")]
-    said = token_log_likelihoods(policy, rows, quiet)
+    said = [one.tolist() for one, _ in row_logprobs(policy, rows)]
     assert [len(one) for one in said] == [row.trained for row in rows]
     for row, one, loss in zip(rows, said, row_losses(policy, rows), strict=True):
         with torch.no_grad():
@@ -160,7 +160,7 @@ def test_the_likelihood_of_a_sentence_is_the_sum_over_its_tokens(policy, rendere
         by_hand = [float(plain[at, token]) for at, token in enumerate(row.ids[1:])]
         assert one == pytest.approx(by_hand, abs=1e-3)
         assert -sum(one) / row.trained == pytest.approx(loss, abs=1e-4)
-    assert token_log_likelihoods(policy, [rows[0], rows[0]], quiet)[0] == pytest.approx(said[0], abs=1e-4)
+    assert row_logprobs(policy, [rows[0], rows[0]])[0][0].tolist() == pytest.approx(said[0], abs=1e-4)
 
 
 def test_crows_pairs_compares_whole_sentences_and_what_both_share_after_they_differ():

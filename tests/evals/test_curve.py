@@ -5,6 +5,7 @@ import pytest
 
 from whet.evals.clusters import clusters
 from whet.evals.curve import Curve
+from whet.evals.stats import rows_needed
 from whet.types import Message, Prompt
 
 
@@ -48,3 +49,11 @@ def test_questions_of_one_group_are_one_cluster_also_through_others():
     prompts = [asked("user=a"), asked("doc=1"), asked("user=a", "doc=2"), asked(), asked("doc=2")]
     assert clusters(prompts) == [0, 1, 0, 3, 0]
     assert clusters([asked("user=a"), asked("user=b"), asked()]) is None
+
+
+def test_rows_that_repeat_in_groups_need_as_many_groups_as_they_would_rows():
+    spread = [0.3, -0.1, 0.25, 0.05, 0.4, -0.2, 0.15, 0.1]
+    alone = rows_needed(spread, effect=0.05)
+    assert rows_needed([one for one in spread for _ in range(3)], 0.05, groups=[at // 3 for at in range(24)]) in range(
+        3 * alone - 3, 3 * alone + 1
+    )

@@ -7,10 +7,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from whet.config.tree import Model
 from whet.data.render import Renderer
 from whet.engines.open import open_model
 from whet.errors import DataError
-from whet.evals.likelihood import continuation, scored, sums
+from whet.evals.evaluate import row_logprobs
+from whet.evals.likelihood import continuation, scored
 from whet.evals.suites import is_suite, load_suite
 from whet.models.policy import Policy
 
@@ -37,7 +39,7 @@ def likely(model, ids, first):
 
 
 def test_choices_are_scored_as_transformers_scores_them(tiny, tmp_path):
-    engine = open_model(str(tiny)).engine
+    engine = open_model(str(tiny), Model(dtype="float32")).engine
     model = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32).eval()
     found = load_suite(suite(tmp_path / "s"))
     answers = scored(Policy(engine.model), engine.renderer, found, engine.context)
@@ -73,9 +75,9 @@ def test_a_text_by_itself_begins_after_the_end_of_another(tiny):
     row = continuation(renderer, "", "abc", 100)
     assert row.ids[0] in renderer.stops
     assert row.trained == 3
-    policy = Policy(open_model(str(tiny)).engine.model)
+    policy = Policy(open_model(str(tiny), Model(dtype="float32")).engine.model)
     model = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32).eval()
-    assert sums(policy, [row])[0] == pytest.approx(likely(model, list(row.ids), 1), rel=1e-4)
+    assert float(row_logprobs(policy, [row])[0][0].sum()) == pytest.approx(likely(model, list(row.ids), 1), rel=1e-4)
 
 
 @pytest.mark.parametrize(

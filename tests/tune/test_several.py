@@ -76,7 +76,7 @@ def test_a_model_against_itself_is_not_better_and_draws_anew_where_it_draws(tiny
     assert list(same["contenders"]) == [str(tiny), f"{tiny} (2)"]
     assert same["verdict"]["difference"] == 0
     drawn = whet("compare", tiny, tiny, "--data", rows, "--json", "eval.temperature=1", "eval.scorers=chrf", *QUICK)
-    assert json.loads(drawn.stdout)["verdict"]["status"] == "cannot_tell"
+    assert json.loads(drawn.stdout)["verdict"]["status"] in {"cannot_tell", "not_better"}  # as the draws fall
     assert json.loads(drawn.stdout)["verdict"]["difference"] != 0
 
 

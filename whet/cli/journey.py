@@ -114,7 +114,7 @@ def _advise(result: Mapping[str, Any], tell: Callable[[str], None]) -> None:
         cells = [f"{metric} {measured(figures, 3)}" for metric, figures in metrics.items()]
         show.say(f"{name:>16}  {'   '.join(cells)}")
     for one in result["because"]:
-        show.say(f"because {one}" if "doubling" in one or "expected" in one else one)
+        show.say(one)
     for one in result["unless"]:
         show.say(f"it would change: {one}")
     show.say(f"report: {result['run']}/report.html")

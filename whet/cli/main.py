@@ -209,10 +209,9 @@ def bias(
 ) -> None:
     """Are groups of people treated alike? Asks DATA with women for men, old for young ..., and reads public sets."""
     from whet.cli.bias import bias as judge
-    from whet.config.load import is_setting
 
-    settings = [one for one in models if is_setting(one)]
-    judge([one for one in models if one not in settings], data, axes, suite or [], settings, as_json)
+    named, settings = _parted(models)
+    judge(named, data, axes, suite or [], settings, as_json)
 
 
 @app.command()

@@ -71,13 +71,13 @@ class Outline:
         if self._leaders is None:
             leaders = self._near.settled() if self._near else list(range(len(self)))
             self._near = None  # what it kept is not needed again
-            self._leaders = np.array(_joined(leaders, self.groups, self.owners), np.int64)
+            self._leaders = np.array(joined(leaders, self.groups, self.owners), np.int64)
         return self._leaders
 
 
-def _joined(leaders: list[int], groups: Iterable[int], owners: Iterable[int]) -> list[int]:
-    """Return the leaders once rows of one group are together."""
-    first: dict[int, int] = {}
+def joined(leaders: list[int], groups: Iterable[object], owners: Iterable[int]) -> list[int]:
+    """Return, per row, the first of all that belong together, once those of one group do; `owners` are its rows."""
+    first: dict[object, int] = {}
 
     def find(at: int) -> int:
         while leaders[at] != at:

@@ -2,22 +2,12 @@
 
 from collections.abc import Sequence
 
+from whet.data.outline import joined
 from whet.types import Prompt
 
 
 def clusters(prompts: Sequence[Prompt]) -> list[int] | None:
     """Return, per prompt, the number of the first that it shares a group with, also through others; None if none do."""
-    leaders, first = list(range(len(prompts))), dict[str, int]()
-
-    def find(at: int) -> int:
-        while leaders[at] != at:
-            leaders[at] = leaders[leaders[at]]
-            at = leaders[at]
-        return at
-
-    for at, prompt in enumerate(prompts):
-        for group in prompt.groups:
-            one, other = find(first.setdefault(group, at)), find(at)
-            leaders[max(one, other)] = min(one, other)
-    found = [find(at) for at in range(len(leaders))]
+    pairs = [(group, at) for at, prompt in enumerate(prompts) for group in prompt.groups]
+    found = joined(list(range(len(prompts))), *zip(*pairs, strict=True)) if pairs else list(range(len(prompts)))
     return found if len(set(found)) < len(found) else None

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from whet.errors import RunError
 from whet.models.batch import collate, cut
@@ -91,15 +93,37 @@ def score(prompts: Sequence[Prompt], replies: Sequence[Reply], scorers: Mapping[
     ]
 
 
+def _nothing(*_: object) -> None:
+    """Do nothing between two micro-batches."""
+
+
 @torch.inference_mode()
-def row_losses(policy: Policy, rows: Sequence[Tokens], tokens: int = 4096) -> list[float]:
-    """Return each row's mean negative log-probability over its trained tokens (nats), in order."""
-    losses: dict[int, float] = {}
-    places = {id(row): place for place, row in enumerate(rows)}
+def row_logprobs(
+    policy: Policy,
+    rows: Sequence[Tokens],
+    between: Callable[[], None] = _nothing,
+    done: Callable[[float], None] = _nothing,
+    tokens: int = 4096,
+) -> list[tuple[Tensor, Tensor]]:
+    """Return, per row, the log-probabilities (nats) of the tokens that train, and their weights. Shapes: (N,) each.
+
+    `between` is called before every pass over the model and may raise; `done` is told how many rows were read.
+    """
+    found: dict[int, tuple[Tensor, Tensor]] = {}
+    places = defaultdict[int, list[int]](list)  # a row may stand among them twice
+    for place, row in enumerate(rows):
+        places[id(row)].append(place)
     for group in cut(rows, tokens, padded=not policy.packs):
+        between()
         batch = collate(group, share=policy.packs)
         logprobs = policy(batch).logprobs.cpu()
         for at, row in enumerate(group):
-            weights = batch.weights[at]
-            losses[places[id(row)]] = -float((logprobs[at] * weights).sum() / weights.sum())
-    return [losses[place] for place in range(len(rows))]
+            trains = batch.weights[at] > 0
+            found[places[id(row)].pop()] = logprobs[at][trains], batch.weights[at][trains]
+        done(len(group))
+    return [found[place] for place in range(len(rows))]
+
+
+def row_losses(policy: Policy, rows: Sequence[Tokens]) -> list[float]:
+    """Return each row's mean negative log-probability over its trained tokens (nats), in order."""
+    return [-float((said * weights).sum() / weights.sum()) for said, weights in row_logprobs(policy, rows)]

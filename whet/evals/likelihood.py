@@ -6,41 +6,11 @@ highest sum of log-probabilities; acc_norm: the highest divided by its length in
 
 from collections.abc import Callable, Sequence
 
-import torch
-
 from whet.data.render import Renderer
-from whet.evals.evaluate import Answer
+from whet.evals.evaluate import Answer, row_logprobs
 from whet.evals.suites import Suite
-from whet.models.batch import collate, cut
 from whet.models.policy import Policy
 from whet.types import Message, Prompt, Reply, Score, Tokens
-
-TOKENS = 4096  # of a micro-batch
-
-
-def _nothing() -> None:
-    """Do nothing between two micro-batches."""
-
-
-@torch.inference_mode()
-def sums(
-    policy: Policy,
-    rows: Sequence[Tokens],
-    tokens: int = TOKENS,
-    between: Callable[[], None] = _nothing,
-    done: Callable[[float], None] = lambda _: None,
-) -> list[float]:
-    """Return the sum of the log-probabilities (nats) of each row's trained tokens, in order."""
-    found: dict[int, float] = {}
-    places = {id(row): place for place, row in enumerate(rows)}
-    for group in cut(rows, tokens, padded=not policy.packs):
-        between()
-        batch = collate(group, share=policy.packs)
-        logprobs = policy(batch).logprobs.cpu()
-        for at, row in enumerate(group):
-            found[places[id(row)]] = float((logprobs[at] * batch.weights[at]).sum())
-        done(len(group))
-    return [found[place] for place in range(len(rows))]
 
 
 def continuation(renderer: Renderer, before: str, after: str, context: int) -> Tokens:
@@ -67,7 +37,7 @@ def scored(
     renderer: Renderer,
     suite: Suite,
     context: int,
-    between: Callable[[], None] = _nothing,
+    between: Callable[[], None] = lambda: None,
     done: Callable[[float], None] = lambda _: None,
 ) -> list[Answer]:
     """Return what a model finds likeliest of every item, with its scores: acc and acc_norm (0 or 1) of choices.
@@ -80,7 +50,8 @@ def scored(
         for choice in item.choices
     ]
     share = len(suite.items) / len(rows)
-    totals = sums(policy, rows, between=between, done=lambda count: done(count * share))
+    read = row_logprobs(policy, rows, between, lambda count: done(count * share))
+    totals = [float(logprobs.sum()) for logprobs, _ in read]
     likely = iter(zip(rows, totals, strict=True))
     answers = []
     for item in suite.items:

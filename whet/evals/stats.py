@@ -195,9 +195,14 @@ def group_sums(values: ArrayLike, groups: Sequence[object] | None = None) -> lis
 
 
 def rows_needed(
-    differences: ArrayLike, effect: float | None = None, confidence: float = 0.95, power: float = 0.8
+    differences: ArrayLike,
+    effect: float | None = None,
+    confidence: float = 0.95,
+    power: float = 0.8,
+    *,
+    groups: Sequence[object] | None = None,
 ) -> int:
-    """Return about how many rows show a mean difference of `effect`, by default the observed one.
+    """Return about how many rows, in groups as large, show a mean difference of `effect`, by default the observed one.
 
     Raises: ValueError if the effect is 0, or for fewer than two rows.
     """
@@ -205,10 +210,13 @@ def rows_needed(
     size = abs(float(column.mean()) if effect is None else effect)
     if size == 0:
         raise ValueError("no number of rows shows a difference of 0; name the effect to look for")
-    reach, step = _reach(column, confidence, power), _half_step(column)
+    sums, sizes = by_group(column, groups)
+    each = float(sizes.sum()) / len(sums)
+    reach = _reach(sums / each, confidence, power)
+    step = _half_step(column) if len(sums) == len(column) else 0.0
     # The effect is reach / root + step / root ** 2.
     root = (reach + math.sqrt(reach * reach + 4 * step * size)) / (2 * size)
-    return max(2, math.ceil(root * root - 1e-9))
+    return max(2, math.ceil(root * root * each - 1e-9))
 
 
 def confusion(targets: Sequence[str], predictions: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:

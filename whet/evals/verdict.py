@@ -11,6 +11,7 @@ from whet.evals.stats import (
     group_sums,
     minimum_detectable_effect,
     paired_difference,
+    rows_needed,
     sign_flip,
 )
 
@@ -113,7 +114,7 @@ def judge(
     else:
         against = sign_flip(group_sums([one - margin for one in differences], groups), resamples=resamples, seed=seed)
         status = _told(found, against, margin, 1 - confidence)
-        needed = _needed(found, least, margin, confidence) if status == "cannot_tell" else None
+        needed = _needed(found, differences, groups, least, margin, confidence) if status == "cannot_tell" else None
     means = f"{measure.name} {_mean(tuned):.3f} against {_mean(baselines[baseline]):.3f} for {baseline}"
     means += " (lower is better)" * measure.lower
     sentence = _sentence(status, means, found, confidence, needed, margin, measure)
@@ -170,13 +171,20 @@ def _enough(confidence: float, margin: float) -> int:
     return math.ceil(math.log(1 - confidence) / math.log(1 - min(margin or ALIKE, ALIKE)))
 
 
-def _needed(found: PairedDifference, least: float | None, margin: float, confidence: float) -> int:
+def _needed(
+    found: PairedDifference,
+    differences: Sequence[float],
+    groups: Sequence[object] | None,
+    least: float | None,
+    margin: float,
+    confidence: float,
+) -> int:
     """Return about how many rows would settle it: more than there are, and enough for the test."""
     more = max(found.rows + 1, _fewest(confidence))
     effect = found.value if found.value > 1e-9 else margin or (least or 0.0) / 2  # less is rounding, not a gain
     if least is None or effect <= 0:
         return more
-    return max(more, math.ceil(found.rows * (least / effect) ** 2 - 1e-9))  # what can be shown shrinks with its root
+    return max(more, rows_needed(differences, effect=effect, confidence=confidence, groups=groups))
 
 
 def _sentence(

@@ -17,11 +17,10 @@ from whet.errors import DataError, Interrupted, Problem, UsageError
 from whet.evals.bias import suites
 from whet.evals.bias.columns import Column, Sure
 from whet.evals.bias.flips import Judged, Pair, report
-from whet.evals.bias.likelihood import token_log_likelihoods
 from whet.evals.bias.suites import SUITES
 from whet.evals.bias.words import of_suite, of_swaps
 from whet.evals.clusters import clusters
-from whet.evals.evaluate import Answer, ask, score
+from whet.evals.evaluate import Answer, ask, row_logprobs, score
 from whet.models.policy import Policy
 from whet.scorers.label import named
 from whet.train.stop import Stop
@@ -190,6 +189,6 @@ def _judged(
                 what = f"has {len(long.ids):,} tokens and the context of {called_so} is {model.engine.context:,}"
                 raise UsageError(f"{long.source}: {what}; leave the row out")
             show.begin(f"reading {name} with {called_so}", len(rows))
-            said = token_log_likelihoods(policy, rows, show, between)
+            said = [one.tolist() for one, _ in row_logprobs(policy, rows, between, show.advance)]
             measured[name][called_so] = SUITES[name].columns(its, rows, said)
     return {name: suites.report(SUITES[name], items[name], measured[name], sure) for name in items}
