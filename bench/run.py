@@ -97,8 +97,8 @@ def against(
         except subprocess.TimeoutExpired:
             reason = f"did not end within {asked.limit:.0f} s"
         except subprocess.CalledProcessError as error:
-            reason = (error.stderr or "").strip().splitlines()[-1:] or [str(error)]
-            reason = reason[0]
+            told = (error.stderr or "").strip().splitlines()[-1:] or [str(error)]
+            reason = told[0] if error.returncode > 0 else f"was killed by signal {-error.returncode}"
         if reason:
             break
     ratios = [a["tokens_per_second"] / b["tokens_per_second"] for a, b in zip(mine, theirs, strict=False)]

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from whet.models.kernels import kernels
 from whet.models.quantized import weight_of
 
 
@@ -19,6 +20,11 @@ class _RMSNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        if own := kernels(x, weight):
+            x = x.contiguous()
+            normed, scale = own.norm(x, weight, eps)
+            ctx.save_for_backward(x, weight, scale)
+            return normed
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
         scale = norm.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
         ctx.save_for_backward(x, weight, scale)
@@ -31,7 +37,10 @@ class _RMSNorm(torch.autograd.Function):
         to_x = to_weight = None
         if ctx.needs_input_grad[1]:
             to_weight = (grad * (x * scale).to(x.dtype)).flatten(0, -2).sum(0).to(weight.dtype)
-        if ctx.needs_input_grad[0]:
+        own = kernels(x, weight, grad)
+        if ctx.needs_input_grad[0] and own:
+            to_x = own.norm_back(grad.contiguous(), x, weight, scale)
+        elif ctx.needs_input_grad[0]:
             inner = grad.float() * weight
             along = torch.linalg.vecdot(inner, x.float())[..., None] * scale.pow(3) / -x.shape[-1]
             to_x = inner.mul_(scale).addcmul_(x.float(), along).to(x.dtype)
@@ -43,12 +52,17 @@ class _SwiGLU(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
+        own = kernels(gate, up)
+        if own:
+            gate, up = gate.contiguous(), up.contiguous()
         ctx.save_for_backward(gate, up)
-        return nn.functional.silu(gate).mul_(up)
+        return own.gate(gate, up) if own else nn.functional.silu(gate).mul_(up)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         gate, up = ctx.saved_tensors
+        if own := kernels(gate, up, grad):
+            return own.gate_back(gate, up, grad.contiguous())
         to_up = nn.functional.silu(gate).mul_(grad)
         return torch.ops.aten.silu_backward(grad * up, gate), to_up
 
@@ -59,6 +73,8 @@ class _Rotation(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         ctx.save_for_backward(cos, sin)
+        if len(x) == 1 and (own := kernels(x, cos, sin)):
+            return own.turn(x, cos[0, 0], sin[0, 0])
         half = x.shape[-1] // 2
         sin = torch.cat([-sin[..., :half], sin[..., half:]], -1)
         return _turned(x, cos, sin)
@@ -66,6 +82,8 @@ class _Rotation(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         cos, sin = ctx.saved_tensors
+        if len(grad) == 1 and (own := kernels(grad, cos, sin)):
+            return own.turn(grad, cos[0, 0], sin[0, 0], back=True), None, None
         half = grad.shape[-1] // 2
         sin = torch.cat([sin[..., half:], -sin[..., :half]], -1)
         return _turned(grad, cos, sin), None, None

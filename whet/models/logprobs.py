@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from whet.models.heads import Head
+from whet.models.kernels import kernels
 
 CHUNK = 512  # rows of logits held at a time: 512 x 49,152 float32 is 96 MiB
 
@@ -20,16 +21,15 @@ class _ChosenLogprobs(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+        ctx.kind = _multiplied_in(hidden)
+        low, head = hidden.to(ctx.kind), weight.to(ctx.kind)
         result = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
         slope = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         for start in range(0, len(targets), CHUNK):
             part = slice(start, start + CHUNK)
-            logits = (hidden[part] @ weight.T).float()
-            norm = logits.logsumexp(-1, keepdim=True)
-            result[part] = (logits.gather(1, targets[part, None]) - norm)[:, 0]
+            result[part], likely = _chosen(low[part] @ head.T, targets[part], keep=slope is not None)
             if slope is not None:
-                likely = logits.sub_(norm).exp_().to(weight.dtype)
-                slope[part] = weight[targets[part]] - likely @ weight
+                slope[part] = weight[targets[part]] - likely @ head
         ctx.save_for_backward(hidden, weight, targets, slope)
         return result
 
@@ -37,17 +37,36 @@ class _ChosenLogprobs(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         hidden, weight, targets, slope = ctx.saved_tensors
         to_hidden = (slope.float() * grad[:, None]).to(hidden.dtype) if slope is not None else None
-        to_weight = None
-        if ctx.needs_input_grad[1]:
-            to_weight = torch.zeros_like(weight, dtype=torch.float32)
-            for start in range(0, len(targets), CHUNK):
-                part = slice(start, start + CHUNK)
-                off = -(hidden[part] @ weight.T).float().softmax(-1)
-                off[torch.arange(len(off), device=off.device), targets[part]] += 1.0
-                off *= grad[part, None]
-                to_weight += (off.to(hidden.dtype).T @ hidden[part]).float()
-            to_weight = to_weight.to(weight.dtype)
-        return to_hidden, to_weight, None
+        if not ctx.needs_input_grad[1]:
+            return to_hidden, None, None
+        low, head = hidden.to(ctx.kind), weight.to(ctx.kind)
+        scaled = hidden.float() * grad[:, None]
+        to_weight = torch.zeros_like(weight, dtype=torch.float32)
+        for start in range(0, len(targets), CHUNK):
+            part = slice(start, start + CHUNK)
+            _, likely = _chosen(low[part] @ head.T, targets[part], keep=True)
+            to_weight -= likely.T @ scaled[part].to(ctx.kind)
+        to_weight.index_add_(0, targets, scaled)
+        return to_hidden, to_weight.to(weight.dtype), None
+
+
+def _multiplied_in(hidden: Tensor) -> torch.dtype:
+    """Return the precision of products with this tensor, here and on their way back."""
+    kind = hidden.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+
+
+def _chosen(logits: Tensor, targets: Tensor, *, keep: bool) -> tuple[Tensor, Tensor]:
+    """Return the log-probability of each target in float32 and, with `keep`, the probabilities of all tokens.
+
+    Shapes: logits (N, V), written over; targets (N,); (N,), (N, V).
+    """
+    if own := kernels(logits):
+        return own.choose(logits, targets, keep=keep), logits
+    wide = logits.float()
+    norm = wide.logsumexp(-1, keepdim=True)
+    said = (wide.gather(1, targets[:, None]) - norm)[:, 0]
+    return said, wide.sub_(norm).exp_().to(logits.dtype) if keep else wide
 
 
 def chosen(hidden: Tensor, head: Head, targets: Tensor) -> Tensor:

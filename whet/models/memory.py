@@ -7,7 +7,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from whet.models.packed import Bucket, Layout, states
+from whet.models.attention import Bucket
+from whet.models.packed import Layout, states
 from whet.models.tree import Tree
 
 ROOM = 64  # tokens of space made at a time

@@ -5,37 +5,20 @@ calls `attend` in the place of its own attention wherever a layout is passed to 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from whet.models.attention import Bucket, Piece, attention, flat, grid, together
+
 NAME = "whet"
 PAIR = 1 / 800  # what one pair of query and key costs, in tokens' worth of time (SmolLM2-135M on two cores)
 BUCKET = 8  # what one more call of attention costs, in tokens' worth of time
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """Rows of like length, `begin` to `end` of the flat sequence, laid on a (rows, longest) grid.
-
-    `places` says where on the flattened grid each token goes; None where the grid has no hole. `stem` is where in the
-    flat sequence stands what the rows continue after the start that all share.
-    """
-
-    first: int
-    rows: int
-    longest: int
-    begin: int
-    end: int
-    places: Tensor | None
-    stem: slice | None = None
 
 
 class Layout:
@@ -76,8 +59,8 @@ class Layout:
             self._offset += sum(part)
             places = None
             if part[0] != longest:
-                grid = torch.arange(longest)[None] < torch.tensor(part)[:, None]
-                places = grid.flatten().nonzero()[:, 0].to(self._device, non_blocking=True)
+                taken = torch.arange(longest)[None] < torch.tensor(part)[:, None]
+                places = taken.flatten().nonzero()[:, 0].to(self._device, non_blocking=True)
             self.buckets.append(Bucket(first, end - first, longest, begin, self._offset, places, stem))
 
     def attend(
@@ -88,14 +71,18 @@ class Layout:
         Shapes: query (1, heads, N, D); key, value (1, key heads, N, D); result (1, N, heads, D).
         """
         self.windows.add(window)
+        if self.inside and window is None:
+            whole = together(query, key, value, self._pieces(query), options)
+            if whole is not None:
+                return whole
         said = []
         if self.start and self.inside:
             mask = self._mask(0, self.start, window, query)
             begin = slice(0, self.start)
-            first = _attention(query[:, :, begin], key[:, :, begin], value[:, :, begin], mask, options)
+            first = attention(query[:, :, begin], key[:, :, begin], value[:, :, begin], mask, options)
             said.append(first[0].transpose(0, 1))
         for bucket in self.buckets:
-            keys, values = _grid(key, bucket), _grid(value, bucket)
+            keys, values = grid(key, bucket), grid(value, bucket)
             self.keep(layer, bucket, keys, values)
             start = self.before(layer, bucket, key, value)
             if start is not None:
@@ -104,9 +91,18 @@ class Layout:
                     for shared, own in zip(start, (keys, values), strict=True)
                 )
             mask = self._mask(keys.shape[2] - bucket.longest, bucket.longest, window, query)
-            out = _attention(_grid(query, bucket), keys, values, mask, options).transpose(1, 2)
-            said.append(_flat(out.flatten(0, 1), bucket))
+            said.append(flat(attention(grid(query, bucket), keys, values, mask, options), bucket))
         return torch.cat(said)[None]
+
+    def _pieces(self, query: Tensor) -> list[Piece]:
+        """Return all rows with what they see of others; the start is a row of its own, which sees nothing."""
+        start = slice(0, self.start)
+        pieces: list[Piece] = [(Bucket(0, 1, self.start, 0, self.start, None), (), None)] if self.start else []
+        for bucket in self.buckets:
+            sees = tuple(part for part in (start, bucket.stem) if part and part.stop > part.start)
+            before = sum(part.stop - part.start for part in sees)
+            pieces.append((bucket, sees, self._mask(before, bucket.longest, None, query)))
+        return pieces
 
     def before(self, layer: int, bucket: Bucket, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor] | None:
         """Return the keys and values of what all rows of a bucket continue. Shapes: (1, heads, before, D)."""
@@ -139,17 +135,6 @@ class Layout:
         return self._masks[place]
 
 
-def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, options: dict[str, Any]) -> Tensor:
-    times = query.shape[1] // key.shape[1]
-    grouped = times > 1 and (query.device.type == "cpu" or mask is None)
-    if times > 1 and not grouped:  # with a mask, the quick kernels of accelerators know no groups
-        key, value = key.repeat_interleave(times, 1), value.repeat_interleave(times, 1)
-    causal = mask is None
-    return scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, is_causal=causal, enable_gqa=grouped, **options
-    )
-
-
 def _like_lengths(lengths: Sequence[int], start: int) -> list[tuple[int, int]]:
     """Return the rows as (first, end) groups at the least cost of padded attention and of starting a group."""
     best = [0.0] + [float("inf")] * len(lengths)  # best[j]: least cost of the first j rows
@@ -168,50 +153,6 @@ def _like_lengths(lengths: Sequence[int], start: int) -> list[tuple[int, int]]:
         groups.append((came[end], end))
         end = came[end]
     return groups[::-1]
-
-
-class _Spread(torch.autograd.Function):
-    """Tokens to their places on a grid of zeros; backward takes them off it."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, places: Tensor, size: int) -> Tensor:
-        ctx.places = places
-        return _spread(rows, places, size)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        return grad[ctx.places], None, None
-
-
-class _Gather(torch.autograd.Function):
-    """Tokens off a grid; backward spreads them, which is quicker than the sum that plain indexing needs."""
-
-    @staticmethod
-    def forward(ctx: Any, grid: Tensor, places: Tensor) -> Tensor:
-        ctx.places, ctx.size = places, len(grid)
-        return grid[places]
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return _spread(grad, ctx.places, ctx.size), None
-
-
-def _spread(rows: Tensor, places: Tensor, size: int) -> Tensor:
-    grid = rows.new_zeros(size, *rows.shape[1:])
-    grid[places] = rows
-    return grid
-
-
-def _grid(tokens: Tensor, bucket: Bucket) -> Tensor:
-    """Shapes: tokens (1, heads, N, D); result (rows, heads, longest, D)."""
-    rows: Tensor = tokens[0, :, bucket.begin : bucket.end].transpose(0, 1)
-    if bucket.places is not None:
-        rows = _Spread.apply(rows, bucket.places, bucket.rows * bucket.longest)  # type: ignore[no-untyped-call]
-    return rows.reshape(bucket.rows, bucket.longest, *rows.shape[1:]).transpose(1, 2)
-
-
-def _flat(grid: Tensor, bucket: Bucket) -> Tensor:
-    return grid if bucket.places is None else _Gather.apply(grid, bucket.places)  # type: ignore[no-untyped-call]
 
 
 def attend(
@@ -233,6 +174,9 @@ def attend(
     if any(rest.get(name) is not None for name in ("softcap", "s_aux", "position_bias")):
         raise NotImplementedError("attention with a soft cap, sinks or a bias")
     layer, window = int(module.layer_idx), rest.get("sliding_window")  # type: ignore[arg-type]
+    if torch.is_autocast_enabled(query.device.type):
+        kind = torch.get_autocast_dtype(query.device.type)
+        query, key, value = query.to(kind), key.to(kind), value.to(kind)
     options = {"scale": rest.get("scaling"), "dropout_p": rest.get("dropout", 0.0)}
     return layout.attend(layer, query, key, value, window, **options), None
 

@@ -4,6 +4,7 @@ QLoRA (Dettmers et al. 2023, arXiv:2305.14314, sections 3 and 4). bitsandbytes p
 here, the same way for any number of rows and in training as in answering, from the unpacked weight.
 """
 
+import logging
 from importlib.util import find_spec
 from types import MethodType
 from typing import Any, Literal
@@ -15,6 +16,8 @@ from transformers.pytorch_utils import Conv1D
 from whet.errors import UsageError
 
 Quantize = Literal["nf4"]
+
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)  # it misses a kernel that is not used here
 
 
 def demand() -> None:

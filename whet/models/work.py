@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from whet.models import pages
 from whet.models.batch import Batch
 from whet.models.heads import Head
 from whet.models.quantized import count
@@ -78,6 +79,7 @@ def free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + held
+    pages.give_back()
     free = int(psutil.virtual_memory().available)
     if device.type == "mps":
         free = min(free, torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())

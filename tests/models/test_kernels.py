@@ -1,0 +1,243 @@
+"""The processor's own kernels: as exact as torch in bfloat16, and left out where they cannot be made."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.nn.functional import rms_norm, scaled_dot_product_attention, silu
+
+from whet.config.tree import Adapter
+from whet.methods.sft import SFT
+from whet.models import kernels as module
+from whet.models.adapt import trainable
+from whet.models.kernels import kernels
+from whet.models.load import load
+from whet.models.logprobs import chosen
+from whet.models.policy import Policy
+from whet.types import Tokens
+
+ONE = torch.zeros(1, dtype=torch.bfloat16)
+OWN = kernels(ONE)
+needs = pytest.mark.skipif(OWN is None, reason="no compiler here")
+tiles = pytest.mark.skipif(OWN is None or not OWN.tiles, reason="this processor multiplies no tiles of bfloat16")
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed + sum(shape))).bfloat16()
+
+
+def error(found, true):
+    """Return how far off, relative to how large."""
+    return float((found.double() - true.double()).norm() / true.double().norm())
+
+
+@needs
+@pytest.mark.parametrize("width", [1, 15, 16, 33, 576])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_norms_gates_and_their_way_back_are_rounded_once_or_twice(width, threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    x, up, weight, grad = random(7, width), random(7, width, seed=1), random(width), random(7, width, seed=2)
+    wide, second = x.double().requires_grad_(), up.double().requires_grad_()
+    normed = rms_norm(wide, (width,), weight.double(), 1e-5)
+    (by_x,) = torch.autograd.grad(normed, wide, grad.double())
+    gated = silu(wide) * second
+    by_gate, by_up = torch.autograd.grad(gated, (wide, second), grad.double())
+    ours, scale = OWN.norm(x, weight, 1e-5)
+    assert error(ours, normed) < 0.006
+    if width > 1:  # of one number alone, the slope is nearly 0
+        assert error(OWN.norm_back(grad, x, weight, scale), by_x) < 0.006
+    assert error(OWN.gate(x, up), gated) < 0.006
+    for mine, true in zip(OWN.gate_back(x, up, grad), (by_gate, by_up), strict=True):
+        assert error(mine, true) < 0.006
+    torch.set_num_threads(before)
+
+
+@needs
+def test_extreme_gates_neither_overflow_nor_vanish_wrongly():
+    gate = torch.tensor([-300.0, -90.0, 0.0, 90.0, 300.0]).bfloat16()
+    one = torch.ones_like(gate)
+    assert OWN.gate(gate, one).tolist() == pytest.approx([0, 0, 0, 90, 300], abs=1e-30)
+    to_gate, _ = OWN.gate_back(gate, one, one)
+    assert to_gate.float().tolist() == pytest.approx([0, 0, 0.5, 1, 1], abs=1e-6)
+
+
+@needs
+def test_a_head_turned_and_turned_back_is_itself():
+    x = random(1, 50, 3, 64).transpose(1, 2)
+    angle = torch.rand(50, 32, generator=torch.Generator().manual_seed(0)).repeat(1, 2)
+    cos, sin = angle.cos().bfloat16(), angle.sin().bfloat16()
+    turned = OWN.turn(x, cos, sin)
+    half = torch.cat([-x[..., 32:], x[..., :32]], -1)
+    assert error(turned, x.double() * cos.double() + half.double() * sin.double()) < 0.004
+    assert error(OWN.turn(turned, cos, sin, back=True), x) < 0.01
+
+
+@needs
+def test_chosen_log_probabilities_are_those_of_float32_on_the_same_logits():
+    hidden, weight, targets = random(700, 24), random(301, 24), torch.randint(0, 301, (700,))
+    logits = hidden @ weight.T
+    true = logits.float().log_softmax(-1).gather(1, targets[:, None])[:, 0]
+    kept = logits.clone()
+    assert OWN.choose(logits, targets, keep=False).tolist() == pytest.approx(true.tolist(), abs=1e-5)
+    assert torch.equal(logits, kept)
+    OWN.choose(logits, targets, keep=True)
+    assert error(logits, kept.double().softmax(-1)) < 0.003
+
+
+@needs
+def test_what_is_no_number_stays_none():
+    bad = random(3, 40)
+    bad[1, 7] = float("nan")
+    fine = random(3, 40, seed=1)
+    found = [OWN.norm(bad, fine[0], 1e-5)[0], OWN.gate(bad, fine), OWN.gate(fine, bad), *OWN.gate_back(fine, fine, bad)]
+    for one in found:
+        assert one[1].isnan().any()
+        assert not one[0].isnan().any()
+    assert OWN.choose(bad.clone(), torch.tensor([0, 0, 0]), keep=True).isnan().tolist() == [False, True, False]
+
+
+def attended(query, key, value, grad, before=0):
+    """Return what torch attends to and the logarithm of its sums, its slopes and those of float64."""
+    count, seen = query.shape[2], key.shape[2]
+    hidden = torch.ones(count, seen).triu(before + 1).bool()
+    mask = torch.zeros(count, seen).bfloat16().masked_fill(hidden, float("-inf"))
+
+    def slopes(*given):
+        given = [one.requires_grad_() for one in given]
+        out = scaled_dot_product_attention(*given, attn_mask=mask.to(given[0].dtype), scale=0.2, enable_gqa=True)
+        return torch.autograd.grad(out, given, grad.to(out.dtype))
+
+    keys, values = (one.repeat_interleave(query.shape[1] // key.shape[1], 1) for one in (key, value))
+    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    out, sums = kernel(query, keys, values, 0.0, False, attn_mask=mask, scale=0.2)
+    plain = slopes(query.clone(), key.clone(), value.clone())
+    return out, sums, plain, slopes(query.double(), key.double(), value.double())
+
+
+@tiles
+@pytest.mark.parametrize(
+    ("rows", "heads", "kept", "count"), [(1, 1, 1, 1), (2, 4, 2, 31), (1, 3, 3, 65), (3, 6, 2, 130)]
+)
+@pytest.mark.parametrize("width", [32, 64, 96])
+def test_the_way_back_through_attention_is_no_less_exact_than_that_of_torch(rows, heads, kept, count, width):
+    query, grad = random(rows, heads, count, width), random(rows, heads, count, width, seed=1)
+    key, value = random(rows, kept, count, width, seed=2), random(rows, kept, count, width, seed=3)
+    out, sums, plain, true = attended(query, key, value, grad)
+    for mine, theirs, exact in zip(
+        OWN.attend_back(query, key, value, grad, out, sums, 0, 0.2), plain, true, strict=True
+    ):
+        assert error(mine, exact) < 0.004 + 1.1 * error(theirs, exact) or exact.abs().max() < 1e-9
+
+
+@tiles
+def test_slopes_by_what_all_see_and_by_what_each_sees_of_itself_add_up():
+    start, count = 37, 50
+    query, grad = random(1, 4, count, 64), random(1, 4, count, 64, seed=1)
+    key, value = random(1, 2, start + count, 64), random(1, 2, start + count, 64, seed=2)
+    out, sums, _, (by_query, by_key, by_value) = attended(query, key, value, grad, start)
+    first = OWN.attend_back(query, key[:, :, :start], value[:, :, :start], grad, out, sums, start, 0.2)
+    own = OWN.attend_back(query, key[:, :, start:], value[:, :, start:], grad, out, sums, 0, 0.2)
+    assert error(first[0].float() + own[0].float(), by_query) < 0.006
+    assert error(torch.cat([first[1], own[1]], 2), by_key) < 0.006
+    assert error(torch.cat([first[2], own[2]], 2), by_value) < 0.006
+
+
+def slopes_of(folder, dtype, rows):
+    """Return the loss and all gradients of a LoRA step."""
+    model = load(folder, dtype, torch.device("cpu"))
+    policy = Policy.trained(model, Adapter(r=4), seed=0, autocast=False)
+    weights = list(trainable(policy.model).values())
+    for at, weight in enumerate(weights):  # up starts at 0, and with it most gradients
+        weight.data.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(at)) * 0.05)
+    sft = SFT([], 1, 4096, 0, packs=policy.packs)
+    (batch,) = sft.batches(rows)
+    loss = -policy(batch).logprobs.sum() / batch.count
+    loss.backward()
+    return float(loss), torch.cat([weight.grad.flatten().double() for weight in weights])
+
+
+@needs
+@pytest.mark.parametrize("shared", [0, 40])
+def test_a_step_with_kernels_is_as_near_to_float32_as_one_without(tmp_path, monkeypatch, shared):
+    from conftest import make_model, make_tokenizer
+
+    make_tokenizer(tmp_path)
+    make_model(
+        tmp_path, vocab_size=259, hidden_size=128, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=32,
+    )  # fmt: skip
+    made = torch.Generator().manual_seed(0)
+    start = torch.randint(0, 259, (shared,), generator=made).tolist()
+    rows = [
+        Tokens((*start, *torch.randint(0, 259, (n,), generator=made).tolist()), (0.0,) * shared + (1.0,) * n, "f:1")
+        for n in (3, 17, 64, 70, 150)
+    ]
+    true_loss, true = slopes_of(tmp_path, torch.float32, rows)
+    ours_loss, ours = slopes_of(tmp_path, torch.bfloat16, rows)
+    monkeypatch.setattr(module, "_kernels", lambda: None)
+    plain_loss, plain = slopes_of(tmp_path, torch.bfloat16, rows)
+    assert abs(ours_loss - true_loss) < max(0.01, 2 * abs(plain_loss - true_loss))
+    assert error(ours, true) < 1.2 * error(plain, true)
+    assert not torch.equal(ours, plain)  # so the kernels did run
+
+
+@needs
+def test_the_head_trains_under_autocast_as_in_float32():
+    hidden, weight = random(20, 24).float().requires_grad_(), random(50, 24).float().requires_grad_()
+    targets = torch.arange(20)
+
+    class Head:
+        plain = True
+        linear = torch.nn.Linear(24, 50, bias=False)
+
+    Head.linear.weight = torch.nn.Parameter(weight.detach())
+    logits = (hidden @ weight.T).log_softmax(-1).gather(1, targets[:, None])[:, 0]
+    by_hidden, by_weight = torch.autograd.grad(logits.square().sum(), (hidden, weight))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = chosen(hidden, Head, targets)
+    found.square().sum().backward()
+    assert error(hidden.grad, by_hidden) < 0.02
+    assert error(Head.linear.weight.grad, by_weight) < 0.02
+
+
+def test_without_a_compiler_or_when_told_so_there_are_none(monkeypatch):
+    monkeypatch.setattr(module, "which", lambda _: None)
+    assert module._kernels.__wrapped__() is None
+    monkeypatch.undo()
+    monkeypatch.setenv("WHET_KERNELS", "off")
+    assert module._kernels.__wrapped__() is None
+    assert kernels(ONE, torch.zeros(1)) is None  # float32
+
+
+@needs
+def test_kernels_that_compute_otherwise_are_not_used(monkeypatch, tmp_path):
+    source = tmp_path / "kernels.c"
+    source.write_text(module.SOURCE.read_text().replace("* wide(up[i]));", "* wide(up[i]) * 1.5f);"))
+    monkeypatch.setattr(module, "SOURCE", source)
+    monkeypatch.setenv("WHET_CACHE", str(tmp_path))
+    assert module._kernels.__wrapped__() is None
+    assert list((tmp_path / "kernels").glob("*.so"))
+    source.write_text("this is not C")
+    assert module._kernels.__wrapped__() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what a process holds")
+def test_freed_memory_stays_with_the_process_until_it_is_given_back():
+    script = """
+import psutil, torch
+import whet.models
+from whet.models.pages import give_back
+held = lambda: psutil.Process().memory_info().rss >> 20
+before = held()
+big = torch.ones(400 << 18)
+del big
+kept = held() - before
+give_back()
+print(kept, held() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    kept, left = map(int, done.stdout.split())
+    assert kept > 390
+    assert left < 50

@@ -1,0 +1,349 @@
+/* What a training step does besides matrix products, on a processor, in bfloat16: each in one pass over memory.
+ *
+ * All numbers are read as bfloat16, computed in float32 and rounded to the nearest even bfloat16 when written. Arrays
+ * lie without gaps unless strides (in numbers) are named. Compiled by whet/models/kernels.py, which checks each against
+ * torch's own before it is used.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef uint16_t bf16;
+
+static inline float wide(bf16 x) {
+    uint32_t bits = (uint32_t)x << 16;
+    float value;
+    memcpy(&value, &bits, 4);
+    return value;
+}
+
+static inline bf16 narrow(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    uint32_t near = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    return (bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : near;
+}
+
+static inline float rounded(float x) { return wide(narrow(x)); }
+
+/* e to the x, to 2 units in the last place, for x between -87 and 88 and held to those; what is no number stays none. */
+static inline float power(float x) {
+    float within = x < -87.0f ? -87.0f : x;
+    within = within > 88.0f ? 88.0f : within;
+    float whole = rintf(within * 1.44269504f);
+    float rest = within - whole * 0.693359375f + whole * 2.12194440e-4f;
+    float sum = 1.9875691500e-4f;
+    sum = sum * rest + 1.3981999507e-3f;
+    sum = sum * rest + 8.3334519073e-3f;
+    sum = sum * rest + 4.1665795894e-2f;
+    sum = sum * rest + 1.6666665459e-1f;
+    sum = sum * rest + 5.0000001201e-1f;
+    sum = sum * rest * rest + rest + 1.0f;
+    int32_t bits = ((int32_t)whole + 127) << 23;
+    float two;
+    memcpy(&two, &bits, 4);
+    return sum * two;
+}
+
+/* x / sqrt(mean(x^2) + eps) * w, per row of h; `scale` keeps 1 / sqrt(...) of each row. */
+void norm_forward(const bf16 *x, const bf16 *w, float eps, bf16 *out, float *scale, long n, long h, int threads) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (long row = 0; row < n; row++) {
+        const bf16 *in = x + row * h;
+        bf16 *to = out + row * h;
+        float sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (long i = 0; i < h; i++) sum += wide(in[i]) * wide(in[i]);
+        float by = 1.0f / sqrtf(sum / h + eps);
+        scale[row] = by;
+#pragma omp simd
+        for (long i = 0; i < h; i++) to[i] = narrow(rounded(wide(in[i]) * by) * wide(w[i]));
+    }
+}
+
+void norm_backward(const bf16 *grad, const bf16 *x, const bf16 *w, const float *scale, bf16 *out, long n, long h,
+                   int threads) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (long row = 0; row < n; row++) {
+        const bf16 *from = grad + row * h, *in = x + row * h;
+        bf16 *to = out + row * h;
+        float sum = 0, by = scale[row];
+#pragma omp simd reduction(+ : sum)
+        for (long i = 0; i < h; i++) sum += wide(from[i]) * wide(w[i]) * wide(in[i]);
+        float along = -sum * by * by * by / h;
+#pragma omp simd
+        for (long i = 0; i < h; i++) to[i] = narrow(wide(from[i]) * wide(w[i]) * by + wide(in[i]) * along);
+    }
+}
+
+/* silu(gate) * up. */
+void gate_forward(const bf16 *gate, const bf16 *up, bf16 *out, long n, int threads) {
+#pragma omp parallel for simd num_threads(threads) schedule(static)
+    for (long i = 0; i < n; i++) {
+        float g = wide(gate[i]);
+        out[i] = narrow(rounded(g / (1.0f + power(-g))) * wide(up[i]));
+    }
+}
+
+void gate_backward(const bf16 *gate, const bf16 *up, const bf16 *grad, bf16 *to_gate, bf16 *to_up, long n,
+                   int threads) {
+#pragma omp parallel for simd num_threads(threads) schedule(static)
+    for (long i = 0; i < n; i++) {
+        float g = wide(gate[i]), back = wide(grad[i]);
+        float s = 1.0f / (1.0f + power(-g));
+        to_up[i] = narrow(rounded(g * s) * back);
+        to_gate[i] = narrow(back * wide(up[i]) * s * (1.0f + g * (1.0f - s)));
+    }
+}
+
+/* Pairs (x[i], x[i + d/2]) turned by the angle of their token, or back by it. x and out: n tokens of `heads` heads. */
+void rotate(const bf16 *x, const bf16 *cosine, const bf16 *sine, bf16 *out, long n, long heads, long d, long by_token,
+            long by_head, int back, int threads) {
+    long half = d / 2;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (long token = 0; token < n; token++) {
+        const bf16 *c = cosine + token * d, *s = sine + token * d;
+        for (long head = 0; head < heads; head++) {
+            const bf16 *in = x + token * by_token + head * by_head;
+            bf16 *to = out + (token * heads + head) * d;
+#pragma omp simd
+            for (long i = 0; i < half; i++) {
+                float a = wide(in[i]), b = wide(in[i + half]);
+                float low = wide(s[back ? i + half : i]), high = wide(s[back ? i : i + half]);
+                to[i] = narrow(a * wide(c[i]) - (back ? -b : b) * low);
+                to[i + half] = narrow(b * wide(c[i + half]) + (back ? -a : a) * high);
+            }
+        }
+    }
+}
+
+/* The log-probability of each row's target; with `keep`, the row becomes the probabilities of all. */
+void choose(bf16 *logits, const int64_t *targets, float *out, long n, long v, int keep, int threads) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (long row = 0; row < n; row++) {
+        bf16 *in = logits + row * v;
+        float most = -INFINITY, sum = 0;
+#pragma omp simd reduction(max : most)
+        for (long i = 0; i < v; i++) most = fmaxf(most, wide(in[i]));
+#pragma omp simd reduction(+ : sum)
+        for (long i = 0; i < v; i++) sum += power(wide(in[i]) - most);
+        float all = most + logf(sum);
+        out[row] = wide(in[targets[row]]) - all;
+        if (!keep) continue;
+#pragma omp simd
+        for (long i = 0; i < v; i++) in[i] = narrow(power(wide(in[i]) - all));
+    }
+}
+
+/* Whether `attend_backward` can run here: where the processor multiplies tiles of bfloat16 and lets us. */
+#if defined(__AMX_BF16__) && defined(__linux__)
+#include <immintrin.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define BLOCK 64 /* queries at a time: what they give to 1,500 keys stays in a core's own cache */
+
+int multiplies_tiles(void) { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; /* ask for the tiles' registers */ }
+
+/* c (m by n) = a (m by k) b, or c + a b; all of m, n, k are multiples of 32, b lies in pairs of rows. */
+static void multiply(const bf16 *a, long by_a, const bf16 *b, float *c, long m, long n, long k, int add) {
+    for (long i = 0; i < m; i += 32)
+        for (long j = 0; j < n; j += 32) {
+            float *to = c + i * n + j;
+            if (add) {
+                _tile_loadd(0, to, n * 4);
+                _tile_loadd(1, to + 16, n * 4);
+                _tile_loadd(2, to + 16 * n, n * 4);
+                _tile_loadd(3, to + 16 * n + 16, n * 4);
+            } else {
+                _tile_zero(0);
+                _tile_zero(1);
+                _tile_zero(2);
+                _tile_zero(3);
+            }
+            for (long l = 0; l < k; l += 32) {
+                const bf16 *left = a + i * by_a + l, *right = b + l * n + j * 2;
+                _tile_loadd(4, left, by_a * 2);
+                _tile_loadd(5, left + 16 * by_a, by_a * 2);
+                _tile_loadd(6, right, n * 4);
+                _tile_loadd(7, right + 32, n * 4);
+                _tile_dpbf16ps(0, 4, 6);
+                _tile_dpbf16ps(1, 4, 7);
+                _tile_dpbf16ps(2, 5, 6);
+                _tile_dpbf16ps(3, 5, 7);
+            }
+            _tile_stored(0, to, n * 4);
+            _tile_stored(1, to + 16, n * 4);
+            _tile_stored(2, to + 16 * n, n * 4);
+            _tile_stored(3, to + 16 * n + 16, n * 4);
+        }
+}
+
+static inline uint32_t both(bf16 low, bf16 high) { return low | (uint32_t)high << 16; }
+
+/* Rows, `by` numbers apart, as pairs of rows: (n by d) to (n / 2 by d by 2); missing ones up to `full` are 0. */
+static void pair(const bf16 *in, long by, bf16 *out, long n, long full, long d) {
+    static const bf16 none[512];
+    uint32_t *to = (uint32_t *)out;
+    for (long i = 0; i < full; i += 2) {
+        const bf16 *one = i < n ? in + i * by : none, *other = i + 1 < n ? in + (i + 1) * by : none;
+#pragma omp simd
+        for (long j = 0; j < d; j++) to[i / 2 * d + j] = both(one[j], other[j]);
+    }
+}
+
+/* The same of the transpose: (n by d) to (d / 2 by full by 2). */
+static void pair_turned(const bf16 *in, long by, bf16 *out, long n, long full, long d) {
+    uint32_t *to = (uint32_t *)out;
+    memset(out, 0, full * d * 2);
+    for (long i = 0; i < n; i++)
+        for (long j = 0; j < d; j += 2) to[j / 2 * full + i] = both(in[i * by + j], in[i * by + j + 1]);
+}
+
+/* What one head works in. Shapes: of `seen` keys, a multiple of 32, and BLOCK queries. */
+typedef struct {
+    bf16 *keys, *values, *turned;                    /* (seen, d), (seen, d), (d, seen) */
+    bf16 *asked, *back, *asked_turned, *back_turned; /* in pairs: (BLOCK, d) twice, (d, BLOCK) twice */
+    float *scores, *slopes, *to_query;               /* (seen, BLOCK) twice, (d, BLOCK) */
+    bf16 *weights, *to_scores, *paired;              /* (seen, BLOCK), the last in pairs */
+} Room;
+
+static void *taken(char **from, long bytes) {
+    void *place = *from;
+    *from += (bytes + 63) / 64 * 64;
+    return place;
+}
+
+static long room_of(Room *room, char *from, long seen, long d) {
+    char *at = from;
+    bf16 **kept[] = {&room->keys, &room->values, &room->turned};
+    bf16 **small[] = {&room->asked, &room->back, &room->asked_turned, &room->back_turned};
+    bf16 **wide[] = {&room->weights, &room->to_scores, &room->paired};
+    for (int i = 0; i < 3; i++) *kept[i] = taken(&at, seen * d * 2);
+    for (int i = 0; i < 4; i++) *small[i] = taken(&at, BLOCK * d * 2);
+    for (int i = 0; i < 3; i++) *wide[i] = taken(&at, seen * BLOCK * 2);
+    room->scores = taken(&at, seen * BLOCK * 4);
+    room->slopes = taken(&at, seen * BLOCK * 4);
+    room->to_query = taken(&at, d * BLOCK * 4);
+    return at - from;
+}
+
+/* What BLOCK queries, the first at place `first`, give to `seen` keys, and the slopes of their scores. */
+static void weigh(Room *room, const float *sums, const float *means, long seen, long first, float scale) {
+    for (long key = 0; key < seen; key++) {
+        const float *score = room->scores + key * BLOCK, *slope = room->slopes + key * BLOCK;
+        bf16 *weight = room->weights + key * BLOCK, *to = room->to_scores + key * BLOCK;
+        int from = (int)(key - first);
+#pragma omp simd
+        for (int i = 0; i < BLOCK; i++) {
+            float part = power(score[i] * scale - sums[i]);
+            part = i >= from ? part : 0.0f;
+            weight[i] = narrow(part);
+            to[i] = narrow(part * (slope[i] - means[i]) * scale);
+        }
+        uint32_t *paired = (uint32_t *)room->paired + key / 2 * BLOCK;
+        if (key % 2)
+#pragma omp simd
+            for (int i = 0; i < BLOCK; i++) paired[i] = both(to[i - BLOCK], to[i]);
+    }
+}
+
+/* Rows of numbers, `by` apart. */
+typedef struct {
+    const bf16 *at;
+    long by;
+} Rows;
+
+/* One head of one row: `count` queries, of which the first stands at place `before` of the `seen` keys. */
+static void head_backward(Room *room, const Rows *query, const Rows *key, const Rows *value, const Rows *grad,
+                          const Rows *out, const float *sums, bf16 *to_query, float *to_key, float *to_value,
+                          long count, long before, long seen, long full, long d, float scale) {
+    memset(room->keys + seen * d, 0, (full - seen) * d * 2);
+    memset(room->values + seen * d, 0, (full - seen) * d * 2);
+    for (long i = 0; i < seen; i++) {
+        memcpy(room->keys + i * d, key->at + i * key->by, d * 2);
+        memcpy(room->values + i * d, value->at + i * value->by, d * 2);
+    }
+    for (long i = 0; i < full; i++)
+        for (long j = 0; j < d; j++) room->turned[j * full + i] = room->keys[i * d + j];
+    memset(to_key, 0, full * d * 4);
+    memset(to_value, 0, full * d * 4);
+    for (long begin = 0; begin < count; begin += BLOCK) {
+        long part = count - begin < BLOCK ? count - begin : BLOCK, first = before + begin;
+        long until = first + part < seen ? (first + part + 31) / 32 * 32 : full;
+        const bf16 *asked = query->at + begin * query->by, *back = grad->at + begin * grad->by;
+        const bf16 *said = out->at + begin * out->by;
+        float sum[BLOCK] = {0}, mean[BLOCK] = {0};
+        for (long i = 0; i < part; i++) {
+            float dot = 0;
+#pragma omp simd reduction(+ : dot)
+            for (long j = 0; j < d; j++) dot += wide(back[i * grad->by + j]) * wide(said[i * out->by + j]);
+            mean[i] = dot;
+            sum[i] = sums[begin + i];
+        }
+        pair(asked, query->by, room->asked, part, BLOCK, d);
+        pair(back, grad->by, room->back, part, BLOCK, d);
+        pair_turned(asked, query->by, room->asked_turned, part, BLOCK, d);
+        pair_turned(back, grad->by, room->back_turned, part, BLOCK, d);
+        multiply(room->keys, d, room->asked_turned, room->scores, until, BLOCK, d, 0);
+        multiply(room->values, d, room->back_turned, room->slopes, until, BLOCK, d, 0);
+        weigh(room, sum, mean, until, first, scale);
+        multiply(room->weights, BLOCK, room->back, to_value, until, d, BLOCK, 1);
+        multiply(room->to_scores, BLOCK, room->asked, to_key, until, d, BLOCK, 1);
+        multiply(room->turned, full, room->paired, room->to_query, d, BLOCK, until, 0);
+        for (long i = 0; i < part; i++)
+            for (long j = 0; j < d; j++) to_query[(begin + i) * d + j] = narrow(room->to_query[j * BLOCK + i]);
+    }
+}
+
+/* The way back through causal attention (arXiv:2205.14135, algorithm 4).
+ *
+ * The first query stands at place `before` of the keys: 0 where a row sees itself, `seen` where it sees all of them.
+ * query, grad, out and to_query: rows x heads x count x d; key, value: rows x kept x seen x d; strides: how far apart
+ * rows, heads and tokens of the first five lie; sums: the logarithm of what all weights of a query sum up to, those of
+ * other keys with them, rows x heads x count; to_key, to_value: rows x heads x full x d, where full is seen, rounded up
+ * to a multiple of 32. d is a multiple of 32, up to 512.
+ */
+int attend_backward(const bf16 *query, const bf16 *key, const bf16 *value, const bf16 *grad, const bf16 *out,
+                    const int64_t *strides, const float *sums, bf16 *to_query, float *to_key, float *to_value,
+                    long rows, long heads, long kept, long count, long before, long seen, long d, float scale,
+                    int threads) {
+    static const struct {
+        uint8_t palette, start, none[14];
+        uint16_t bytes[16];
+        uint8_t lines[16];
+    } shape = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+    long full = (seen + 31) / 32 * 32, fails = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : fails)
+    {
+        char earlier[64];
+        Room room;
+        char *place = aligned_alloc(64, room_of(&room, 0, full, d));
+        _tile_storeconfig(earlier); /* other libraries remember what they set */
+        _tile_loadconfig(&shape);
+        if (place) room_of(&room, place, full, d);
+#pragma omp for schedule(dynamic, 1)
+        for (long at = 0; at < rows * heads; at++) {
+            long row = at / heads, head = at % heads, shared = head / (heads / kept);
+            const bf16 *tensors[] = {query, key, value, grad, out};
+            Rows given[5];
+            fails += !place;
+            if (!place) continue;
+            for (int i = 0; i < 5; i++) {
+                const int64_t *by = strides + 3 * i;
+                given[i].at = tensors[i] + row * by[0] + (i == 1 || i == 2 ? shared : head) * by[1];
+                given[i].by = by[2];
+            }
+            head_backward(&room, given, given + 1, given + 2, given + 3, given + 4, sums + at * count,
+                          to_query + at * count * d, to_key + at * full * d, to_value + at * full * d, count, before,
+                          seen, full, d, scale);
+        }
+        _tile_loadconfig(earlier);
+        free(place);
+    }
+    return (int)fails;
+}
+#else
+int multiplies_tiles(void) { return 0; }
+#endif

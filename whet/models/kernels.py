@@ -1,0 +1,204 @@
+"""kernels.c, compiled for this processor when first needed; without a compiler, torch's own operations are used.
+
+The compiled file lies in the cache, named by what made it. Each kernel is held against torch on random numbers before
+any is used. WHET_KERNELS=off leaves them out.
+"""
+
+import ctypes
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from whet.config.places import cache_folder
+
+SOURCE = Path(__file__).with_name("kernels.c")
+FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fopenmp")
+KINDS: dict[type, Any] = {int: ctypes.c_long, float: ctypes.c_float}
+WIDEST = 512  # numbers of a head that `attend_back` knows
+WIDE = ("-mprefer-vector-width=512",)  # of x86 only
+
+
+class Kernels:
+    """The functions of kernels.c on tensors: bfloat16 on a processor, without gaps where not said otherwise."""
+
+    def __init__(self, library: Any) -> None:
+        self._library = library
+
+    def _call(self, name: str, *args: Tensor | int | float) -> int:
+        given = [ctypes.c_void_p(one.data_ptr()) if isinstance(one, Tensor) else KINDS[type(one)](one) for one in args]
+        return int(getattr(self._library, name)(*given, ctypes.c_int(torch.get_num_threads())))
+
+    def norm(self, x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+        """Return x / sqrt(mean(x^2) + eps) * weight, and 1 / sqrt(...). Shapes: x (..., H); (..., H), (..., 1)."""
+        out, scale = torch.empty_like(x), x.new_empty(*x.shape[:-1], 1, dtype=torch.float32)
+        self._call("norm_forward", x, weight, eps, out, scale, scale.numel(), x.shape[-1])
+        return out, scale
+
+    def norm_back(self, grad: Tensor, x: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+        """Return the slope by x."""
+        out = torch.empty_like(x)
+        self._call("norm_backward", grad, x, weight, scale, out, scale.numel(), x.shape[-1])
+        return out
+
+    def gate(self, gate: Tensor, up: Tensor) -> Tensor:
+        """Return silu(gate) * up."""
+        out = torch.empty_like(gate)
+        self._call("gate_forward", gate, up, out, gate.numel())
+        return out
+
+    def gate_back(self, gate: Tensor, up: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the slopes by gate and up."""
+        to_gate, to_up = torch.empty_like(gate), torch.empty_like(up)
+        self._call("gate_backward", gate, up, grad, to_gate, to_up, gate.numel())
+        return to_gate, to_up
+
+    def turn(self, x: Tensor, cos: Tensor, sin: Tensor, *, back: bool = False) -> Tensor:
+        """Return the heads of each token turned by its angle. Shapes: x (1, heads, N, D), any strides; cos, sin (N, D).
+
+        The result lies token by token.
+        """
+        _, heads, count, width = x.shape
+        out = x.new_empty(count, heads, width)
+        self._call("rotate", x, cos, sin, out, count, heads, width, x.stride(2), x.stride(1), int(back))
+        return out.transpose(0, 1)[None]
+
+    def choose(self, logits: Tensor, targets: Tensor, *, keep: bool) -> Tensor:
+        """Return the log-probability of each target; with `keep`, `logits` become probabilities.
+
+        Shapes: (N, V), (N,).
+        """
+        out = torch.empty(len(targets), dtype=torch.float32)
+        self._call("choose", logits, targets, out, len(targets), logits.shape[-1], int(keep))
+        return out
+
+    @property
+    def tiles(self) -> bool:
+        """Whether this processor multiplies tiles of bfloat16, which `attend_back` needs."""
+        return bool(self._library.multiplies_tiles())
+
+    def attend_back(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        grad: Tensor,
+        out: Tensor,
+        sums: Tensor,
+        before: int,
+        scale: float,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the slopes by query, key and value, the latter two in float32, of causal attention.
+
+        Args:
+            query: (R, H, T, D).
+            key: (R, K, S, D); H is a multiple of K, D one of 32.
+            value: (R, K, S, D).
+            grad: (R, H, T, D), the slope by `out`.
+            out: (R, H, T, D), what was attended to.
+            sums: (R, H, T) float32, the logarithm of what the weights sum up to, of other keys than these too.
+            scale: of the scores.
+            before: at which place of the keys the first query stands; S if every query sees all keys.
+
+        Raises:
+            MemoryError: there is none.
+        """
+        rows, heads, count, width = query.shape
+        kept, seen = key.shape[1:3]
+        full = (seen + 31) // 32 * 32
+        given = [one if one.stride(3) == 1 else one.contiguous() for one in (query, key, value, grad, out)]
+        strides = torch.tensor([one.stride()[:3] for one in given])
+        to_query = torch.empty(query.shape, dtype=query.dtype)
+        to_key, to_value = (torch.empty(rows, heads, full, width) for _ in range(2))
+        tensors = *given, strides, sums.contiguous(), to_query, to_key, to_value
+        if self._call("attend_backward", *tensors, rows, heads, kept, count, before, seen, width, scale):
+            raise MemoryError
+        shape = rows, kept, heads // kept, full, width
+        by_key, by_value = (one.view(shape)[..., :seen, :].sum(2) for one in (to_key, to_value))
+        return to_query, by_key, by_value
+
+
+def kernels(*tensors: Tensor) -> Kernels | None:
+    """Return the kernels if they can work on these tensors."""
+    for one in tensors:
+        if one.dtype != torch.bfloat16 or one.device.type != "cpu":
+            return None
+    return _kernels()
+
+
+@cache
+def _kernels() -> Kernels | None:
+    compiler = which("gcc")
+    if sys.platform != "linux" or compiler is None or os.environ.get("WHET_KERNELS") == "off":
+        return None
+    try:
+        found = Kernels(ctypes.CDLL(str(_compiled(compiler))))
+        with torch.inference_mode(False), torch.enable_grad():
+            return found if _right(found) else None
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _compiled(compiler: str) -> Path:
+    """Return the library, made anew where source, compiler or processor are others."""
+    flags = [*FLAGS, *(WIDE if platform.machine() == "x86_64" else ())]
+    processor = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith(("flags", "Feat"))]
+    version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=30).stdout
+    made_by = [SOURCE.read_bytes(), repr(flags).encode(), "".join(processor[:1]).encode(), version]
+    library = cache_folder() / "kernels" / f"{hashlib.sha256(b'-'.join(made_by)).hexdigest()[:24]}.so"
+    if not library.exists():
+        library.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=library.parent) as place:
+            made = Path(place) / library.name
+            command = [compiler, *flags, "-shared", "-fPIC", str(SOURCE), "-o", str(made), "-lm"]
+            subprocess.run(command, capture_output=True, check=True, timeout=120)
+            made.replace(library)
+    return library
+
+
+def _right(ours: Kernels) -> bool:
+    """Say whether each kernel gives what torch gives, on random numbers of a length that fills no vector."""
+    generator = torch.Generator().manual_seed(0)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator).bfloat16()
+
+    x, up, weight, grad = random(3, 70), random(3, 70), random(70), random(3, 70)
+    wide, second = x.float().requires_grad_(), up.float().requires_grad_()
+    normed = nn.functional.rms_norm(wide, (70,), weight.float(), 1e-5)
+    gated = nn.functional.silu(wide) * second
+    mine, scale = ours.norm(x, weight, 1e-5)
+    (by_norm,) = torch.autograd.grad(normed, wide, grad.float())
+    pairs = [(mine, normed), (ours.gate(x, up), gated), (ours.norm_back(grad, x, weight, scale), by_norm)]
+    pairs += zip(ours.gate_back(x, up, grad), torch.autograd.grad(gated, (wide, second), grad.float()), strict=True)
+
+    logits, targets = random(3, 70), torch.tensor([0, 69, 33])
+    likely = logits.float().log_softmax(-1)
+    pairs.append((ours.choose(logits, targets, keep=True), likely.gather(1, targets[:, None])[:, 0]))
+    pairs.append((logits, likely.exp()))
+
+    heads, angle = random(1, 4, 2, 70).transpose(1, 2), random(4, 70)
+    half = torch.cat([-heads[..., 35:], heads[..., :35]], -1)
+    pairs.append((ours.turn(heads, angle, angle), heads.float() * angle + half.float() * angle))
+    if ours.tiles:
+        asked, keys, values = random(1, 2, 5, 32), random(1, 1, 5, 32), random(1, 1, 5, 32)
+        query, key, value = (one.float().requires_grad_() for one in (asked, keys, values))
+        scores = (query @ key.mT).masked_fill(torch.ones(5, 5).triu(1).bool(), float("-inf"))
+        out, back = scores.softmax(-1) @ value, random(1, 2, 5, 32)
+        slopes = torch.autograd.grad(out, (query, key, value), back.float())
+        sums = scores.logsumexp(-1).detach()
+        mine_back = ours.attend_back(asked, keys, values, back, out.detach().bfloat16(), sums, 0, 1.0)
+        pairs += zip(mine_back, slopes, strict=True)
+    return all(
+        torch.allclose(one.float(), other.float(), rtol=3e-2, atol=3e-2 * float(other.abs().max()))
+        for one, other in pairs
+    )
