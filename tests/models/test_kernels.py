@@ -11,6 +11,7 @@ from whet.config.tree import Adapter
 from whet.methods.sft import SFT
 from whet.models import kernels as module
 from whet.models.adapt import trainable
+from whet.models.attention import Tasks
 from whet.models.kernels import kernels
 from whet.models.load import load
 from whet.models.logprobs import chosen
@@ -98,50 +99,58 @@ def test_what_is_no_number_stays_none():
     assert OWN.choose(bad.clone(), torch.tensor([0, 0, 0]), keep=True).isnan().tolist() == [False, True, False]
 
 
-def attended(query, key, value, grad, before=0):
-    """Return what torch attends to and the logarithm of its sums, its slopes and those of float64."""
-    count, seen = query.shape[2], key.shape[2]
-    hidden = torch.ones(count, seen).triu(before + 1).bool()
-    mask = torch.zeros(count, seen).bfloat16().masked_fill(hidden, float("-inf"))
-
-    def slopes(*given):
-        given = [one.requires_grad_() for one in given]
-        out = scaled_dot_product_attention(*given, attn_mask=mask.to(given[0].dtype), scale=0.2, enable_gqa=True)
-        return torch.autograd.grad(out, given, grad.to(out.dtype))
-
-    keys, values = (one.repeat_interleave(query.shape[1] // key.shape[1], 1) for one in (key, value))
-    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    out, sums = kernel(query, keys, values, 0.0, False, attn_mask=mask, scale=0.2)
-    plain = slopes(query.clone(), key.clone(), value.clone())
-    return out, sums, plain, slopes(query.double(), key.double(), value.double())
+def seen(rows, start, count):
+    """Return which token of a flat sequence sees which. Shapes: (N, N)."""
+    sees = torch.zeros(count, count, dtype=torch.bool)
+    for begin, end, stem in [(0, start, None), *rows]:
+        sees[begin:end, begin:end] = torch.ones(end - begin, end - begin).tril().bool()
+        sees[begin:end, :start] |= begin > 0
+        if stem:
+            sees[begin:end, stem] = True
+    return sees
 
 
-@tiles
-@pytest.mark.parametrize(
-    ("rows", "heads", "kept", "count"), [(1, 1, 1, 1), (2, 4, 2, 31), (1, 3, 3, 65), (3, 6, 2, 130)]
-)
-@pytest.mark.parametrize("width", [32, 64, 96])
-def test_the_way_back_through_attention_is_no_less_exact_than_that_of_torch(rows, heads, kept, count, width):
-    query, grad = random(rows, heads, count, width), random(rows, heads, count, width, seed=1)
-    key, value = random(rows, kept, count, width, seed=2), random(rows, kept, count, width, seed=3)
-    out, sums, plain, true = attended(query, key, value, grad)
-    for mine, theirs, exact in zip(
-        OWN.attend_back(query, key, value, grad, out, sums, 0, 0.2), plain, true, strict=True
-    ):
-        assert error(mine, exact) < 0.004 + 1.1 * error(theirs, exact) or exact.abs().max() < 1e-9
+def attended(query, key, value, grad, sees, dtype):
+    """Return what torch attends to, and its slopes."""
+    given = [one.to(dtype, copy=True).requires_grad_() for one in (query, key, value)]
+    out = scaled_dot_product_attention(*given, attn_mask=sees, scale=0.2, enable_gqa=True)
+    return out, *torch.autograd.grad(out, given, grad.to(dtype))
+
+
+STEM = slice(40, 75)
+FLAT = {
+    "one token": ([(0, 1, None)], 0),
+    "rows alone": ([(0, 31, None), (31, 96, None), (96, 97, None), (97, 290, None)], 0),
+    "rows behind a start": ([(37, 40, None), (40, 140, None), (140, 205, None)], 37),
+    "a start alone": ([], 33),
+    "rows behind a start and a stem": ([(7, 40, None), (40, 75, None), (75, 80, STEM), (80, 150, STEM)], 7),
+    "rows behind two stems": (
+        [(0, 40, None), (40, 75, None), (75, 90, slice(0, 40)), (90, 100, slice(0, 40)), (100, 164, STEM)], 0
+    ),
+}  # fmt: skip
 
 
 @tiles
-def test_slopes_by_what_all_see_and_by_what_each_sees_of_itself_add_up():
-    start, count = 37, 50
-    query, grad = random(1, 4, count, 64), random(1, 4, count, 64, seed=1)
-    key, value = random(1, 2, start + count, 64), random(1, 2, start + count, 64, seed=2)
-    out, sums, _, (by_query, by_key, by_value) = attended(query, key, value, grad, start)
-    first = OWN.attend_back(query, key[:, :, :start], value[:, :, :start], grad, out, sums, start, 0.2)
-    own = OWN.attend_back(query, key[:, :, start:], value[:, :, start:], grad, out, sums, 0, 0.2)
-    assert error(first[0].float() + own[0].float(), by_query) < 0.006
-    assert error(torch.cat([first[1], own[1]], 2), by_key) < 0.006
-    assert error(torch.cat([first[2], own[2]], 2), by_value) < 0.006
+@pytest.mark.parametrize("case", FLAT)
+@pytest.mark.parametrize(("heads", "kept", "width"), [(1, 1, 32), (4, 2, 64), (3, 3, 96), (6, 1, 64)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_attention_and_its_way_back_are_no_less_exact_than_those_of_torch(case, heads, kept, width, threads):
+    rows, start = FLAT[case]
+    count = rows[-1][1] if rows else start
+    query, key, value, grad = (
+        random(1, count, number, width, seed=at).transpose(1, 2) for at, number in enumerate((heads, kept, kept, heads))
+    )
+    sees = seen(rows, start, count)
+    true = attended(query, key, value, grad, sees, torch.float64)
+    theirs = attended(query, key, value, grad, sees, torch.bfloat16)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    tasks = Tasks(rows, start)
+    out, sums = OWN.attend(query, key, value, tasks.forth, 0.2)
+    slopes = OWN.attend_back((query, key, value, out, sums, grad), tasks.back, tasks.ends, 0.2)
+    torch.set_num_threads(before)
+    for mine, other, exact in zip((out, *slopes), theirs, true, strict=True):
+        assert error(mine.transpose(0, 1)[None], exact) < 0.004 + 1.1 * error(other, exact) or exact.abs().max() < 1e-9
 
 
 def slopes_of(folder, dtype, rows):

@@ -86,87 +86,65 @@ def flat(laid: Tensor, bucket: Bucket) -> Tensor:
     return laid if bucket.places is None else _Gather.apply(laid, bucket.places)  # type: ignore[no-untyped-call]
 
 
-Piece = tuple[Bucket, tuple[slice, ...], Tensor | None]
-"""Rows, the other parts of the flat sequence that they see, and what is added to the scores (None: causal)."""
+class Together(torch.autograd.Function):
+    """Causal attention of all rows, their shared start and their stems, in one call forth and one back.
 
-
-def together(
-    query: Tensor, key: Tensor, value: Tensor, pieces: Sequence[Piece], options: dict[str, Any]
-) -> Tensor | None:
-    """Return what every token attends to, with our own way back; None where torch's is wanted.
-
-    Shapes: query (1, heads, N, D); key, value (1, key heads, N, D); result (1, N, heads, D).
-    """
-    own = kernels(query, key, value) if torch.is_grad_enabled() and query.requires_grad else None
-    if own is None or not own.tiles or options["dropout_p"] or query.shape[-1] % 32 or query.shape[-1] > WIDEST:
-        return None
-    return _Together.apply(query, key, value, own, pieces, options["scale"])  # type: ignore[no-any-return, no-untyped-call]
-
-
-class _Together(torch.autograd.Function):
-    """Causal attention of all rows, their shared start and their stems, with a way back that torch has not.
-
-    Torch's own repeats a start for every row and takes four to twenty times as long back as forth for rows of 50 to
-    1,500 tokens in bfloat16. The slopes by what a query sees of a start, of a stem and of its own row add up: each is a
-    call of its own here, so that a start is read once (FlashAttention, arXiv:2205.14135, algorithm 4).
+    Torch's own takes four to twenty times as long back as forth for rows of 50 to 1,500 tokens in bfloat16. Here, the
+    slopes by what a query sees of a start, of a stem and of its own row add up, and a start is read once
+    (FlashAttention, arXiv:2205.14135, algorithms 1 and 4).
     """
 
     @staticmethod
     def forward(
-        ctx: Any, query: Tensor, key: Tensor, value: Tensor, own: Kernels, pieces: Sequence[Piece], scale: float | None
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, own: Kernels, tasks: "Tasks", scale: float
     ) -> Tensor:
-        said, sums = [], []
-        for bucket, sees, mask in pieces:
-            keys, values = (
-                torch.cat([*(one[:, :, part].expand(bucket.rows, -1, -1, -1) for part in sees), grid(one, bucket)], 2)
-                for one in (key, value)
-            )
-            out, total = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-                grid(query, bucket),
-                *_for_all_heads(keys, values, query),
-                0.0,
-                mask is None,
-                attn_mask=mask,
-                scale=scale,
-            )
-            said.append(flat(out, bucket))
-            sums.append(flat(total[..., None], bucket))
-        result = torch.cat(said)
-        ctx.save_for_backward(query, key, value, result, torch.cat(sums))
-        ctx.own, ctx.pieces, ctx.scale = own, pieces, scale or query.shape[-1] ** -0.5
-        return result[None]
+        """Shapes: query (1, heads, N, D); key, value (1, key heads, N, D); result (1, N, heads, D)."""
+        query, key, value = (one if one.stride(3) == 1 else one.contiguous() for one in (query, key, value))
+        out, sums = own.attend(query, key, value, tasks.forth, scale)
+        ctx.save_for_backward(query, key, value, out, sums)
+        ctx.own, ctx.tasks, ctx.scale = own, tasks, scale
+        return out[None]
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, out, sums = ctx.saved_tensors
-        out, sums, grad = (one.transpose(0, 1)[None] for one in (out, sums, grad[0]))
-        slopes = [torch.empty(one.shape[2], one.shape[1], one.shape[3]) for one in (query, key, value)]
-        for bucket, _, _ in ctx.pieces:  # each token is in one of them
-            asked = [grid(one, bucket) for one in (query, key, value, grad, out, sums)]
-            for slope, found in zip(slopes, ctx.own.attend_back(*asked, 0, ctx.scale), strict=True):
-                slope[bucket.begin : bucket.end] = flat(found, bucket)
-        for seen, (begin, end) in _seen_by(ctx.pieces).items():
-            asking, other = slice(begin, end), slice(*seen)
-            asked = [one[:, :, part] for one, part in zip((query, key, value), (asking, other, other), strict=True)]
-            asked += [one[:, :, asking] for one in (grad, out, sums)]
-            found = ctx.own.attend_back(*asked, other.stop - other.start, ctx.scale)
-            for slope, part, more in zip(slopes, (asking, other, other), found, strict=True):
-                slope[part] += more[0].transpose(0, 1)
-        by_query, by_key, by_value = (one.to(query.dtype).transpose(0, 1)[None] for one in slopes)
+        """Return the slopes."""
+        kind = grad.dtype
+        grad = (grad if grad.stride(3) == 1 else grad.contiguous()).transpose(1, 2)
+        slopes = ctx.own.attend_back((*ctx.saved_tensors, grad), ctx.tasks.back, ctx.tasks.ends, ctx.scale)
+        by_query, by_key, by_value = (one.to(kind).transpose(0, 1)[None] for one in slopes)
         return by_query, by_key, by_value, None, None, None
 
 
-def _for_all_heads(keys: Tensor, values: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
-    """Return keys and values for every head of the query: the kernel itself knows no groups."""
-    times = query.shape[1] // keys.shape[1]
-    return keys.repeat_interleave(times, 1), values.repeat_interleave(times, 1)
+class Tasks:
+    """What the kernels are told of rows in a flat sequence.
+
+    Args:
+        rows: where each begins and ends, and where the stem lies that it continues.
+        start: tokens of the start that all see; it is a row itself.
+    """
+
+    def __init__(self, rows: Sequence[tuple[int, int, slice | None]], start: int) -> None:
+        forth, own, stems = [], [], dict[tuple[int, int], tuple[int, int]]()
+        for begin, end, stem in [(0, start, None), *rows] if start else rows:
+            first, second = (0, start if begin else 0), (stem.start, stem.stop) if stem else (0, 0)
+            before = first[1] + second[1] - second[0]
+            forth.append((begin, end - begin, before, *first, *second, begin, end))
+            own.append((begin, end - begin, 0, begin, end, 0, 0, 0, 0))
+            if stem:
+                stems[second] = stems.get(second, (begin, 0))[0], end  # the rows of a stem stand together
+        whole = rows[-1][1] if rows else start
+        turns = [sorted(own, key=lambda task: -task[1])]  # the longest first, so that no thread waits for it
+        if 0 < start < whole:
+            turns.append([(start, whole - start, start, 0, start, 0, 0, 0, 0)])
+        if stems:
+            turns.append([(b, e - b, e2 - b2, b2, e2, 0, 0, 0, 0) for (b2, e2), (b, e) in stems.items()])
+        self.forth = torch.tensor(sorted(forth, key=lambda task: -task[1]))
+        self.back = torch.tensor([task for turn in turns for task in turn])
+        self.ends = torch.tensor([len(turn) for turn in turns]).cumsum(0)
 
 
-def _seen_by(pieces: Sequence[Piece]) -> dict[tuple[int, int], tuple[int, int]]:
-    """Return which stretch of the flat sequence sees each part that is seen from without: such stretches are whole."""
-    found: dict[tuple[int, int], tuple[int, int]] = {}
-    for bucket, sees, _ in pieces:
-        for part in sees:
-            begin, _ = found.get((part.start, part.stop), (bucket.begin, 0))
-            found[part.start, part.stop] = begin, bucket.end
-    return found
+def suits(query: Tensor, key: Tensor, value: Tensor, options: dict[str, Any]) -> Kernels | None:
+    """Return the kernels if they know such attention."""
+    own = kernels(query, key, value)
+    known = own is not None and own.tiles and not options["dropout_p"]
+    return own if known and query.shape[-1] % 32 == 0 and query.shape[-1] <= WIDEST else None

@@ -86,45 +86,48 @@ class Kernels:
         """Whether this processor multiplies tiles of bfloat16, which `attend_back` needs."""
         return bool(self._library.multiplies_tiles())
 
-    def attend_back(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        grad: Tensor,
-        out: Tensor,
-        sums: Tensor,
-        before: int,
-        scale: float,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the slopes by query, key and value, the latter two in float32, of causal attention.
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, tasks: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        """Return what the tokens of a flat sequence attend to, and the logarithm of what their weights sum up to.
 
-        Args:
-            query: (R, H, T, D).
-            key: (R, K, S, D); H is a multiple of K, D one of 32.
-            value: (R, K, S, D).
-            grad: (R, H, T, D), the slope by `out`.
-            out: (R, H, T, D), what was attended to.
-            sums: (R, H, T) float32, the logarithm of what the weights sum up to, of other keys than these too.
-            scale: of the scores.
-            before: at which place of the keys the first query stands; S if every query sees all keys.
+        A task is nine numbers: its first query, how many, at which place of the keys the first stands, and three
+        stretches of keys, first and end. Shapes: query (1, heads, N, D), key, value (1, key heads, N, D), D a multiple
+        of 32; (N, heads, D), (N, heads) float32.
 
         Raises:
             MemoryError: there is none.
         """
-        rows, heads, count, width = query.shape
-        kept, seen = key.shape[1:3]
-        full = (seen + 31) // 32 * 32
-        given = [one if one.stride(3) == 1 else one.contiguous() for one in (query, key, value, grad, out)]
-        strides = torch.tensor([one.stride()[:3] for one in given])
-        to_query = torch.empty(query.shape, dtype=query.dtype)
-        to_key, to_value = (torch.empty(rows, heads, full, width) for _ in range(2))
-        tensors = *given, strides, sums.contiguous(), to_query, to_key, to_value
-        if self._call("attend_backward", *tensors, rows, heads, kept, count, before, seen, width, scale):
+        heads, count, width = query.shape[1:]
+        out, sums = query.new_empty(count, heads, width), torch.empty(count, heads)
+        given = query, key, value, _strides(query, key, value), tasks, out, sums
+        if self._call("attend_forward", *given, len(tasks), heads, key.shape[1], width, scale):
             raise MemoryError
-        shape = rows, kept, heads // kept, full, width
-        by_key, by_value = (one.view(shape)[..., :seen, :].sum(2) for one in (to_key, to_value))
-        return to_query, by_key, by_value
+        return out, sums
+
+    def attend_back(
+        self, tensors: tuple[Tensor, ...], tasks: Tensor, ends: Tensor, scale: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the slopes by query, key and value, in float32. Shapes: (N, heads, D), (N, key heads, D) twice.
+
+        Args:
+            tensors: query, key and value as above, out and sums as returned, the slope by out: (1, heads, N, D).
+            tasks: as above, with one stretch of keys each, those of a later turn without a query or key in common.
+            ends: of each turn; in the first, every token is a query once and a key once.
+            scale: of the scores.
+
+        Raises:
+            MemoryError: there is none.
+        """
+        query, key, value, out, sums, grad = tensors
+        heads, count, width = query.shape[1:]
+        slopes = [torch.empty(count, one.shape[1], width) for one in (query, key, value)]
+        given = query, key, value, grad, out, _strides(query, key, value, grad), tasks, ends, sums, *slopes
+        if self._call("attend_backward", *given, len(ends), heads, key.shape[1], width, scale):
+            raise MemoryError
+        return slopes[0], slopes[1], slopes[2]
+
+
+def _strides(*tensors: Tensor) -> Tensor:
+    return torch.tensor([one.stride()[1:3] for one in tensors])
 
 
 def kernels(*tensors: Tensor) -> Kernels | None:
@@ -190,15 +193,15 @@ def _right(ours: Kernels) -> bool:
     half = torch.cat([-heads[..., 35:], heads[..., :35]], -1)
     pairs.append((ours.turn(heads, angle, angle), heads.float() * angle + half.float() * angle))
     if ours.tiles:
-        asked, keys, values = random(1, 2, 5, 32), random(1, 1, 5, 32), random(1, 1, 5, 32)
+        asked, keys, values, back = random(1, 2, 5, 32), random(1, 1, 5, 32), random(1, 1, 5, 32), random(1, 2, 5, 32)
         query, key, value = (one.float().requires_grad_() for one in (asked, keys, values))
         scores = (query @ key.mT).masked_fill(torch.ones(5, 5).triu(1).bool(), float("-inf"))
-        out, back = scores.softmax(-1) @ value, random(1, 2, 5, 32)
-        slopes = torch.autograd.grad(out, (query, key, value), back.float())
-        sums = scores.logsumexp(-1).detach()
-        mine_back = ours.attend_back(asked, keys, values, back, out.detach().bfloat16(), sums, 0, 1.0)
-        pairs += zip(mine_back, slopes, strict=True)
-    return all(
-        torch.allclose(one.float(), other.float(), rtol=3e-2, atol=3e-2 * float(other.abs().max()))
-        for one, other in pairs
-    )
+        said = scores.softmax(-1) @ value
+        slopes = torch.autograd.grad(said, (query, key, value), back.float())
+        tasks = torch.tensor([[0, 5, 0, 0, 5, 0, 0, 0, 0]])
+        out, sums = ours.attend(asked, keys, values, tasks, 1.0)
+        found = ours.attend_back((asked, keys, values, out, sums, back), tasks, torch.tensor([1]), 1.0)
+        pairs += [(out, said[0].transpose(0, 1)), (sums, scores.logsumexp(-1)[0].T)]
+        pairs += [(one, other[0].transpose(0, 1)) for one, other in zip(found, slopes, strict=True)]
+    checked = [(one.float(), other.detach().float()) for one, other in pairs]
+    return all(torch.allclose(one, other, rtol=3e-2, atol=3e-2 * float(other.abs().max())) for one, other in checked)

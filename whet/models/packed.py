@@ -5,7 +5,7 @@ calls `attend` in the place of its own attention wherever a layout is passed to 
 """
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from whet.models.attention import Bucket, Piece, attention, flat, grid, together
+from whet.models.attention import Bucket, Tasks, Together, attention, flat, grid, suits
 
 NAME = "whet"
 PAIR = 1 / 800  # what one pair of query and key costs, in tokens' worth of time (SmolLM2-135M on two cores)
@@ -46,6 +46,8 @@ class Layout:
         self.windows: set[int | None] = set()  # how far the layers that came by said that they see
         self._offset = start if inside else 0
         self.buckets: list[Bucket] = []
+        self._rows: list[tuple[int, int, slice | None]] = []  # where each begins and ends, and its stem
+        self._told: Tasks | None = None
         begins = list(accumulate(lengths, initial=self._offset))
         self._lay(lengths, _like_lengths(lengths, start) if groups is None else groups, None)
         for row, after in branches:
@@ -56,7 +58,9 @@ class Layout:
         for first, end in groups:
             part = lengths[first:end]
             longest, begin = part[-1], self._offset
-            self._offset += sum(part)
+            ends = list(accumulate(part, initial=begin))
+            self._rows += [(one, other, stem) for one, other in pairwise(ends)]
+            self._offset = ends[-1]
             places = None
             if part[0] != longest:
                 taken = torch.arange(longest)[None] < torch.tensor(part)[:, None]
@@ -71,10 +75,9 @@ class Layout:
         Shapes: query (1, heads, N, D); key, value (1, key heads, N, D); result (1, N, heads, D).
         """
         self.windows.add(window)
-        if self.inside and window is None:
-            whole = together(query, key, value, self._pieces(query), options)
-            if whole is not None:
-                return whole
+        if self.inside and window is None and (own := suits(query, key, value, options)):
+            scale = options["scale"] or query.shape[-1] ** -0.5
+            return Together.apply(query, key, value, own, self._tasks(), scale)  # type: ignore[no-any-return, no-untyped-call]
         said = []
         if self.start and self.inside:
             mask = self._mask(0, self.start, window, query)
@@ -94,15 +97,10 @@ class Layout:
             said.append(flat(attention(grid(query, bucket), keys, values, mask, options), bucket))
         return torch.cat(said)[None]
 
-    def _pieces(self, query: Tensor) -> list[Piece]:
-        """Return all rows with what they see of others; the start is a row of its own, which sees nothing."""
-        start = slice(0, self.start)
-        pieces: list[Piece] = [(Bucket(0, 1, self.start, 0, self.start, None), (), None)] if self.start else []
-        for bucket in self.buckets:
-            sees = tuple(part for part in (start, bucket.stem) if part and part.stop > part.start)
-            before = sum(part.stop - part.start for part in sees)
-            pieces.append((bucket, sees, self._mask(before, bucket.longest, None, query)))
-        return pieces
+    def _tasks(self) -> Tasks:
+        if self._told is None:
+            self._told = Tasks(self._rows, self.start)
+        return self._told
 
     def before(self, layer: int, bucket: Bucket, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor] | None:
         """Return the keys and values of what all rows of a bucket continue. Shapes: (1, heads, before, D)."""
