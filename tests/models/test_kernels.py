@@ -1,5 +1,6 @@
 """The processor's own kernels: as exact as torch in bfloat16, and left out where they cannot be made."""
 
+import shutil
 import subprocess
 import sys
 
@@ -222,9 +223,10 @@ def test_without_a_compiler_or_when_told_so_there_are_none(monkeypatch):
 
 @needs
 def test_kernels_that_compute_otherwise_are_not_used(monkeypatch, tmp_path):
-    source = tmp_path / "kernels.c"
-    source.write_text(module.SOURCE.read_text().replace("* wide(up[i]));", "* wide(up[i]) * 1.5f);"))
-    monkeypatch.setattr(module, "SOURCE", source)
+    shutil.copytree(module.SOURCES, tmp_path / "native")
+    source = tmp_path / "native" / "rows.c"
+    source.write_text(source.read_text().replace("* wide(up[i]));", "* wide(up[i]) * 1.5f);"))
+    monkeypatch.setattr(module, "SOURCES", tmp_path / "native")
     monkeypatch.setenv("WHET_CACHE", str(tmp_path))
     assert module._kernels.__wrapped__() is None
     assert list((tmp_path / "kernels").glob("*.so"))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from whet.models.kernels import kernels
+from whet.models.lora import of_gate
 from whet.models.quantized import weight_of
 
 
@@ -128,7 +129,9 @@ def _norm(self: Any, hidden_states: Tensor) -> Tensor:
 
 
 def _gated(self: Any, x: Tensor) -> Tensor:
-    return self.down_proj(_SwiGLU.apply(self.gate_proj(x), self.up_proj(x)))  # type: ignore[no-any-return,no-untyped-call]
+    gate, up = self.gate_proj(x), self.up_proj(x)
+    said = of_gate(self.down_proj, gate, up)
+    return self.down_proj(_SwiGLU.apply(gate, up)) if said is None else said  # type: ignore[no-untyped-call]
 
 
 class _Rotate:

@@ -1,4 +1,4 @@
-"""kernels.c, compiled for this processor when first needed; without a compiler, torch's own operations are used.
+"""The C of native/, compiled for this processor when first needed; without a compiler, torch's own operations run.
 
 The compiled file lies in the cache, named by what made it. Each kernel is held against torch on random numbers before
 any is used. WHET_KERNELS=off leaves them out.
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from whet.config.places import cache_folder
 
-SOURCE = Path(__file__).with_name("kernels.c")
+SOURCES = Path(__file__).with_name("native")
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fopenmp")
 KINDS: dict[type, Any] = {int: ctypes.c_long, float: ctypes.c_float}
 WIDEST = 512  # numbers of a head that `attend_back` knows
@@ -29,7 +29,7 @@ WIDE = ("-mprefer-vector-width=512",)  # of x86 only
 
 
 class Kernels:
-    """The functions of kernels.c on tensors: bfloat16 on a processor, without gaps where not said otherwise."""
+    """The functions of native/ on tensors: bfloat16 on a processor, without gaps where not said otherwise."""
 
     def __init__(self, library: Any) -> None:
         self._library = library
@@ -156,13 +156,19 @@ def _compiled(compiler: str) -> Path:
     flags = [*FLAGS, *(WIDE if platform.machine() == "x86_64" else ())]
     processor = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith(("flags", "Feat"))]
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=30).stdout
-    made_by = [SOURCE.read_bytes(), repr(flags).encode(), "".join(processor[:1]).encode(), version]
+    made_by = [
+        *(file.read_bytes() for file in sorted(SOURCES.iterdir())),
+        repr(flags).encode(),
+        "".join(processor[:1]).encode(),
+        version,
+    ]
     library = cache_folder() / "kernels" / f"{hashlib.sha256(b'-'.join(made_by)).hexdigest()[:24]}.so"
     if not library.exists():
         library.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=library.parent) as place:
             made = Path(place) / library.name
-            command = [compiler, *flags, "-shared", "-fPIC", str(SOURCE), "-o", str(made), "-lm"]
+            sources = [str(file) for file in sorted(SOURCES.glob("*.c"))]
+            command = [compiler, *flags, "-shared", "-fPIC", *sources, "-o", str(made), "-lm"]
             subprocess.run(command, capture_output=True, check=True, timeout=120)
             made.replace(library)
     return library

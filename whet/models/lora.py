@@ -8,6 +8,7 @@ from peft.tuners.lora import Linear as PeftLinear
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
+from whet.models.kernels import Kernels, kernels
 from whet.models.quantized import packed, weight_of
 
 
@@ -40,6 +41,44 @@ class _LowRank(torch.autograd.Function):
         return to_x, None, (to_low.T @ flat).to(down.dtype), to_up.to(up.dtype), None
 
 
+class _LowRankOfGate(torch.autograd.Function):
+    """The same with x = silu(gate) * up, which is made again on the way back instead of being kept."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, gate: Tensor, up: Tensor, layer: nn.Linear, down: Tensor, rise: Tensor, scale: float, own: Kernels
+    ) -> Tensor:
+        gate, up = gate.contiguous(), up.contiguous()
+        x = own.gate(gate, up).flatten(0, -2)
+        low = x @ down.to(x.dtype).T
+        said = nn.functional.linear(x, weight_of(layer).to(x.dtype), layer.bias)
+        said.addmm_(low, rise.to(x.dtype).T, alpha=scale)
+        ctx.save_for_backward(gate, up, low, down, rise)
+        ctx.layer, ctx.scale, ctx.own = layer, scale, own
+        return said.unflatten(0, gate.shape[:-1])  # type: ignore[no-untyped-call, no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        gate, up, low, down, rise = ctx.saved_tensors
+        grad = grad.reshape(-1, grad.shape[-1])
+        to_low = (grad @ rise.to(grad.dtype)).mul_(ctx.scale)
+        to_down = (to_low.T @ ctx.own.gate(gate, up).flatten(0, -2)).to(down.dtype)
+        to_rise = (low.T @ grad).T.mul(ctx.scale).to(rise.dtype)
+        to_x = (grad @ weight_of(ctx.layer).to(grad.dtype)).addmm_(to_low, down.to(grad.dtype))
+        return *ctx.own.gate_back(gate, up, to_x.view(gate.shape)), None, to_down, to_rise, None, None
+
+
+def of_gate(layer: Any, gate: Tensor, up: Tensor) -> Tensor | None:
+    """Return what a layer makes of silu(gate) * up without keeping that product; None where it cannot."""
+    own = kernels(gate, up)
+    plain = own is not None and getattr(layer.forward, "__func__", None) is _forward and _plain(layer, gate)
+    if not plain or packed(layer.base_layer):
+        return None
+    (name,) = layer.active_adapters
+    adapter = layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name]
+    return _LowRankOfGate.apply(gate, up, layer.base_layer, *adapter, own)  # type: ignore[no-any-return, no-untyped-call]
+
+
 def fuse(model: nn.Module) -> None:
     """Make every plain LoRA layer of a PEFT model run in one pass; where it cannot, PEFT's own forward runs."""
     for module in model.modules():
@@ -49,20 +88,25 @@ def fuse(model: nn.Module) -> None:
 
 
 def _forward(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    names = self.active_adapters
-    if self.disable_adapters or self.merged or args or kwargs or len(names) != 1:
+    if args or kwargs or not _plain(self, x):
         return type(self).forward(self, x, *args, **kwargs)  # type: ignore[no-any-return]
-    (name,) = names
-    plain = (
-        name in self.lora_A
-        and name not in self.lora_variant
-        and not self.lora_bias[name]
-        and (isinstance(self.lora_dropout[name], nn.Identity) or not self.training)
-        and not self.base_layer.weight.requires_grad
-        and not torch.is_autocast_enabled(x.device.type)
-        and (packed(self.base_layer) or x.dtype == self.base_layer.weight.dtype)
-    )
-    if not plain:
-        return type(self).forward(self, x)  # type: ignore[no-any-return]
+    (name,) = self.active_adapters
     down, up, scale = self.lora_A[name].weight, self.lora_B[name].weight, self.scaling[name]
     return _LowRank.apply(x, self.base_layer, down, up, scale)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _plain(layer: Any, x: Tensor) -> bool:
+    """Say whether a layer has one adapter of the plain kind, in force, and nothing else to do."""
+    names = layer.active_adapters
+    if layer.disable_adapters or layer.merged or len(names) != 1:
+        return False
+    (name,) = names
+    return (
+        name in layer.lora_A
+        and name not in layer.lora_variant
+        and not layer.lora_bias[name]
+        and (isinstance(layer.lora_dropout[name], nn.Identity) or not layer.training)
+        and not layer.base_layer.weight.requires_grad
+        and not torch.is_autocast_enabled(x.device.type)
+        and (packed(layer.base_layer) or x.dtype == layer.base_layer.weight.dtype)
+    )

@@ -1,141 +1,6 @@
-/* What a training step does besides matrix products, on a processor, in bfloat16: each in one pass over memory.
- *
- * All numbers are read as bfloat16, computed in float32 and rounded to the nearest even bfloat16 when written. Arrays
- * lie without gaps unless strides (in numbers) are named. Compiled by whet/models/kernels.py, which checks each against
- * torch's own before it is used.
- */
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
+/* Attention among rows in one flat sequence, forth and back, where the processor multiplies tiles of bfloat16 (AMX). */
+#include "bf16.h"
 
-typedef uint16_t bf16;
-
-static inline float wide(bf16 x) {
-    uint32_t bits = (uint32_t)x << 16;
-    float value;
-    memcpy(&value, &bits, 4);
-    return value;
-}
-
-static inline bf16 narrow(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    uint32_t near = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    return (bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : near;
-}
-
-static inline float rounded(float x) { return wide(narrow(x)); }
-
-/* e to the x, to 2 units in the last place, for x between -87 and 88 and held to those; what is no number stays none. */
-static inline float power(float x) {
-    float within = x < -87.0f ? -87.0f : x;
-    within = within > 88.0f ? 88.0f : within;
-    float whole = rintf(within * 1.44269504f);
-    float rest = within - whole * 0.693359375f + whole * 2.12194440e-4f;
-    float sum = 1.9875691500e-4f;
-    sum = sum * rest + 1.3981999507e-3f;
-    sum = sum * rest + 8.3334519073e-3f;
-    sum = sum * rest + 4.1665795894e-2f;
-    sum = sum * rest + 1.6666665459e-1f;
-    sum = sum * rest + 5.0000001201e-1f;
-    sum = sum * rest * rest + rest + 1.0f;
-    int32_t bits = ((int32_t)whole + 127) << 23;
-    float two;
-    memcpy(&two, &bits, 4);
-    return sum * two;
-}
-
-/* x / sqrt(mean(x^2) + eps) * w, per row of h; `scale` keeps 1 / sqrt(...) of each row. */
-void norm_forward(const bf16 *x, const bf16 *w, float eps, bf16 *out, float *scale, long n, long h, int threads) {
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (long row = 0; row < n; row++) {
-        const bf16 *in = x + row * h;
-        bf16 *to = out + row * h;
-        float sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (long i = 0; i < h; i++) sum += wide(in[i]) * wide(in[i]);
-        float by = 1.0f / sqrtf(sum / h + eps);
-        scale[row] = by;
-#pragma omp simd
-        for (long i = 0; i < h; i++) to[i] = narrow(rounded(wide(in[i]) * by) * wide(w[i]));
-    }
-}
-
-void norm_backward(const bf16 *grad, const bf16 *x, const bf16 *w, const float *scale, bf16 *out, long n, long h,
-                   int threads) {
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (long row = 0; row < n; row++) {
-        const bf16 *from = grad + row * h, *in = x + row * h;
-        bf16 *to = out + row * h;
-        float sum = 0, by = scale[row];
-#pragma omp simd reduction(+ : sum)
-        for (long i = 0; i < h; i++) sum += wide(from[i]) * wide(w[i]) * wide(in[i]);
-        float along = -sum * by * by * by / h;
-#pragma omp simd
-        for (long i = 0; i < h; i++) to[i] = narrow(wide(from[i]) * wide(w[i]) * by + wide(in[i]) * along);
-    }
-}
-
-/* silu(gate) * up. */
-void gate_forward(const bf16 *gate, const bf16 *up, bf16 *out, long n, int threads) {
-#pragma omp parallel for simd num_threads(threads) schedule(static)
-    for (long i = 0; i < n; i++) {
-        float g = wide(gate[i]);
-        out[i] = narrow(rounded(g / (1.0f + power(-g))) * wide(up[i]));
-    }
-}
-
-void gate_backward(const bf16 *gate, const bf16 *up, const bf16 *grad, bf16 *to_gate, bf16 *to_up, long n,
-                   int threads) {
-#pragma omp parallel for simd num_threads(threads) schedule(static)
-    for (long i = 0; i < n; i++) {
-        float g = wide(gate[i]), back = wide(grad[i]);
-        float s = 1.0f / (1.0f + power(-g));
-        to_up[i] = narrow(rounded(g * s) * back);
-        to_gate[i] = narrow(back * wide(up[i]) * s * (1.0f + g * (1.0f - s)));
-    }
-}
-
-/* Pairs (x[i], x[i + d/2]) turned by the angle of their token, or back by it. x and out: n tokens of `heads` heads. */
-void rotate(const bf16 *x, const bf16 *cosine, const bf16 *sine, bf16 *out, long n, long heads, long d, long by_token,
-            long by_head, int back, int threads) {
-    long half = d / 2;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (long token = 0; token < n; token++) {
-        const bf16 *c = cosine + token * d, *s = sine + token * d;
-        for (long head = 0; head < heads; head++) {
-            const bf16 *in = x + token * by_token + head * by_head;
-            bf16 *to = out + (token * heads + head) * d;
-#pragma omp simd
-            for (long i = 0; i < half; i++) {
-                float a = wide(in[i]), b = wide(in[i + half]);
-                float low = wide(s[back ? i + half : i]), high = wide(s[back ? i : i + half]);
-                to[i] = narrow(a * wide(c[i]) - (back ? -b : b) * low);
-                to[i + half] = narrow(b * wide(c[i + half]) + (back ? -a : a) * high);
-            }
-        }
-    }
-}
-
-/* The log-probability of each row's target; with `keep`, the row becomes the probabilities of all. */
-void choose(bf16 *logits, const int64_t *targets, float *out, long n, long v, int keep, int threads) {
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (long row = 0; row < n; row++) {
-        bf16 *in = logits + row * v;
-        float most = -INFINITY, sum = 0;
-#pragma omp simd reduction(max : most)
-        for (long i = 0; i < v; i++) most = fmaxf(most, wide(in[i]));
-#pragma omp simd reduction(+ : sum)
-        for (long i = 0; i < v; i++) sum += power(wide(in[i]) - most);
-        float all = most + logf(sum);
-        out[row] = wide(in[targets[row]]) - all;
-        if (!keep) continue;
-#pragma omp simd
-        for (long i = 0; i < v; i++) in[i] = narrow(power(wide(in[i]) - all));
-    }
-}
-
-/* Whether `attend_backward` can run here: where the processor multiplies tiles of bfloat16 and lets us. */
 #if defined(__AMX_BF16__) && defined(__linux__)
 #include <immintrin.h>
 #include <stdlib.h>
@@ -240,7 +105,6 @@ static long room_of(Room *room, char *from, long full, long d) {
     return at - from;
 }
 
-/* Rows together with zeros up to `full`, or (turned) their transpose. */
 static void gather(Rows in, bf16 *out, long n, long d) {
     for (long i = 0; i < n; i++) memcpy(out + i * d, in.at + i * in.by, d * 2);
 }
@@ -296,8 +160,8 @@ static void weigh(Room *room, const float *sums, const float *means, long seen, 
     }
 }
 
-/* Some queries and the keys they see: stretches of one flat sequence. The first query stands at place `before` of the
- * keys. Filled in by whet/models/attention.py: four stretches of keys would be as easy, two are needed at most. */
+/* Some queries and the keys they see: stretches of one flat sequence, the first query at place `before` of the keys.
+ * Filled in by whet/models/attention.py. */
 typedef struct {
     int64_t begin, count, before, keys[3][2];
 } Task;
