@@ -31,7 +31,7 @@ def random(*shape, seed=0):
 
 def error(found, true):
     """Return how far off, relative to how large."""
-    return float((found.double() - true.double()).norm() / true.double().norm())
+    return float(((found.double() - true.double()).norm() / true.double().norm()).detach())
 
 
 @needs

@@ -78,7 +78,7 @@ class Trained:
             "seconds": round(self.seconds, 2),
             "tokens_per_second": round(speed, 1),
             "peak_memory_bytes": self.peak_memory_bytes,
-            "matrix_rate_share": round(self.matrix_rate_share, 3),
+            "matrix_rate_share": float(f"{self.matrix_rate_share:.3g}"),
             "loss": list(self.loss),
             "validation": [list(pair) for pair in self.validation],
             "curve": self.curve,
