@@ -22,9 +22,12 @@ ASKED = [
 ]
 
 
-@pytest.fixture(scope="module")
-def engine(tiny):
-    return open_model(str(tiny), Model(dtype="float32")).engine  # as the oracle
+@pytest.fixture(scope="module", params=["kernels", "torch"])
+def engine(tiny, request):
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "torch":
+            patch.setattr("whet.models.kernels._kernels", lambda: None)
+        yield open_model(str(tiny), Model(dtype="float32")).engine  # as the oracle
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +190,7 @@ def test_a_model_whose_rows_cannot_be_laid_out_answers_the_same_one_by_one(tiny,
         assert one.log_loss == pytest.approx(other.log_loss, abs=1e-4)
 
 
-def test_a_model_that_sees_a_window_only_answers_as_transformers_does(tiny, tmp_path):
+def test_a_model_that_sees_a_window_only_answers_as_transformers_does(tiny, engine, tmp_path):
     import shutil
 
     from transformers import MistralConfig, MistralForCausalLM
@@ -200,7 +203,7 @@ def test_a_model_that_sees_a_window_only_answers_as_transformers_does(tiny, tmp_
     )  # fmt: skip
     MistralForCausalLM(config).save_pretrained(tmp_path)
     windowed = open_model(str(tmp_path), Model(dtype="float32")).engine
-    assert windowed._packs
+    assert windowed._packs == engine._packs
     peer = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
     for prompt, reply in zip(ASKED, ordered(windowed.complete(ASKED, Sampling(max_tokens=24))), strict=True):
         ids = torch.tensor([windowed.prompt_ids(prompt)])

@@ -154,6 +154,44 @@ def test_attention_and_its_way_back_are_no_less_exact_than_those_of_torch(case, 
         assert error(mine.transpose(0, 1)[None], exact) < 0.004 + 1.1 * error(other, exact) or exact.abs().max() < 1e-9
 
 
+def attended_once(query, pages, first, window):
+    """Return the same of one query per row, in float64."""
+    keys, values, table, lengths = pages
+    times, said = query.shape[1] // keys.shape[1], []
+    for row, length in enumerate(lengths.tolist()):
+        at = torch.arange(max(0, length - window) if window else 0, length)
+        slots = table[row, at // 16] * 16 + at % 16
+        key, value = (one[slots].double().repeat_interleave(times, 1) for one in (keys, values))
+        scores = torch.einsum("hd,thd->ht", query[0, :, row].double(), key) * 0.2
+        scores = torch.cat([scores, first[1][row].double()[:, None]], 1) if first else scores
+        likely = scores.softmax(-1)
+        said.append(torch.einsum("ht,thd->hd", likely[:, : len(at)], value))
+        if first:
+            said[-1] += likely[:, -1:] * first[0][row]
+    return torch.stack(said)
+
+
+@needs
+@pytest.mark.parametrize("kind", [torch.float32, pytest.param(torch.bfloat16, marks=tiles)])
+@pytest.mark.parametrize(("heads", "kept", "width"), [(9, 3, 64), (4, 4, 32), (8, 2, 96), (6, 1, 128)])
+@pytest.mark.parametrize("window", [0, 5, 16, 40])
+@pytest.mark.parametrize("behind", [False, True])
+def test_one_query_per_row_sees_its_own_pages_and_what_came_before(kind, heads, kept, width, window, behind):
+    lengths = torch.tensor([1, 15, 16, 17, 33, 100, 64])
+    table = torch.randperm(49, generator=torch.Generator().manual_seed(0)).view(7, 7)
+    keys, values = (random(49 * 16, kept, width, seed=seed).to(kind) for seed in (0, 1))
+    others = torch.ones(49 * 16, dtype=torch.bool)
+    for row, length in enumerate(lengths.tolist()):
+        at = torch.arange(length)
+        others[table[row, at // 16] * 16 + at % 16] = False
+    keys[others], values[others] = float("nan"), float("nan")  # what nobody wrote may be anything
+    query = random(7, heads, width, seed=2).to(kind).transpose(0, 1)[None]
+    first = (random(7, heads, width, seed=3).to(kind), random(7, heads).float()) if behind else None
+    pages = keys, values, table, lengths
+    found = OWN.attend_once(query, pages, first, window, 0.2)
+    assert error(found, attended_once(query, pages, first, window)) < (1e-6 if kind == torch.float32 else 0.004)
+
+
 def slopes_of(folder, dtype, rows):
     """Return the loss and all gradients of a LoRA step."""
     model = load(folder, dtype, torch.device("cpu"))

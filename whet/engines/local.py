@@ -5,7 +5,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Literal
 
 import torch
@@ -17,7 +17,8 @@ from whet.models.adapt import causal
 from whet.models.batch import common_start
 from whet.models.heads import Head
 from whet.models.logprobs import chosen
-from whet.models.memory import Memory, Packed, Pairs, Single, length_of, size_of
+from whet.models.memory import Memory, Packed, Single, length_of, size_of
+from whet.models.paged import PAGE, Pairs
 from whet.models.tree import Tree
 from whet.models.work import free_memory
 from whet.types import Delta, Prompt, Reply, Sampling
@@ -26,7 +27,7 @@ BUDGET = 2 << 30  # bytes of keys and values a batch may grow to, a shared start
 SHARE = 0.4  # and at most this share of the free memory
 MOST = 128  # rows in a batch
 ENTER = 8  # others enter when one place in so many is free: reading a few short prompts at a time is slow
-READ = 8192  # tokens read at a time
+READ = 2048  # tokens read at a time
 SHARED = 8  # tokens that a shared start must have to be worth a pass of its own
 
 Ways = tuple[tuple[int, ...], ...]
@@ -179,15 +180,18 @@ class Local:
 
     def _entering(self, waiting: deque[Row], going: Sequence[Row], shared: int) -> list[Row]:
         """Take the rows that enter now off those that wait."""
+        left = self._room - sum(row.longest - shared + PAGE for row in going)
+        free = (MOST if self._packs else 1) - len(going)
         group: list[Row] = []
-        longest = max((row.longest for row in going), default=0)
-        while waiting:
-            longest = max(longest, waiting[0].longest)
-            most = max(1, min(MOST, self._room // (longest - shared))) if self._packs else 1
-            free = most - len(going) - len(group)
-            if free < 1 or (going and not group and free < min(most // ENTER, len(waiting))):
+        for row in islice(waiting, free):
+            left -= row.longest - shared + PAGE
+            if left < 0 and (going or group):
                 break
-            group.append(waiting.popleft())
+            group.append(row)
+        if going and len(group) < min(len(waiting), (len(going) + len(group)) // ENTER):
+            return []
+        for _ in group:
+            waiting.popleft()
         return group
 
     def _memory(self, begun: Pairs) -> Memory:
@@ -199,7 +203,7 @@ class Local:
         Shapes: (B, H), the hidden states that say the first token of each reply.
         """
         shared = length_of(begun)
-        memory.reserve(len(rows), max(len(row.ids) for row in rows) - shared)
+        memory.reserve([row.longest - shared for row in rows])
         after = []
         for group in _pieces(rows, shared, READ):
             start = time.perf_counter()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from whet.models.kernels import WIDEST, Kernels, kernels
+from whet.models.kernels import TILE, WIDEST, Kernels, kernels
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +148,13 @@ def suits(query: Tensor, key: Tensor, value: Tensor, options: dict[str, Any]) ->
     own = kernels(query, key, value)
     known = own is not None and own.tiles and not options["dropout_p"]
     return own if known and query.shape[-1] % 32 == 0 and query.shape[-1] <= WIDEST else None
+
+
+def suits_once(query: Tensor, key: Tensor, value: Tensor) -> Kernels | None:
+    """Return the kernels if they know such attention of one query per row."""
+    own = kernels(query, key, value, kinds=(torch.bfloat16, torch.float32))
+    if own is None or query.dtype == torch.float32:
+        return own
+    heads, width = query.shape[1], query.shape[-1]
+    fits = own.tiles and width % 32 == 0 and width <= WIDEST and heads <= TILE * key.shape[1]
+    return own if fits else None

@@ -11,6 +11,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
 from shutil import which
@@ -23,8 +24,9 @@ from whet.config.places import cache_folder
 
 SOURCES = Path(__file__).with_name("native")
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fopenmp")
-KINDS: dict[type, Any] = {int: ctypes.c_long, float: ctypes.c_float}
+KINDS: dict[type, Any] = {int: ctypes.c_long, float: ctypes.c_float, type(None): ctypes.c_void_p}
 WIDEST = 512  # numbers of a head that `attend_back` knows
+TILE = 16  # rows of a tile
 WIDE = ("-mprefer-vector-width=512",)  # of x86 only
 
 
@@ -34,7 +36,7 @@ class Kernels:
     def __init__(self, library: Any) -> None:
         self._library = library
 
-    def _call(self, name: str, *args: Tensor | int | float) -> int:
+    def _call(self, name: str, *args: Tensor | int | float | None) -> int:
         given = [ctypes.c_void_p(one.data_ptr()) if isinstance(one, Tensor) else KINDS[type(one)](one) for one in args]
         return int(getattr(self._library, name)(*given, ctypes.c_int(torch.get_num_threads())))
 
@@ -125,15 +127,47 @@ class Kernels:
             raise MemoryError
         return slopes[0], slopes[1], slopes[2]
 
+    def attend_once(
+        self,
+        query: Tensor,
+        pages: tuple[Tensor, Tensor, Tensor, Tensor],
+        first: tuple[Tensor, Tensor] | None,
+        window: int,
+        scale: float,
+    ) -> Tensor:
+        """Return what one query per row attends to, in float32, or in bfloat16 with D a multiple of 32.
+
+        Args:
+            query: without gaps in its last dimension. Shapes: (1, heads, B, D); result (B, heads, D).
+            pages: the keys and values of all slots, (slots, key heads, D); the pages, of 16 slots, of each row, (B or
+                more, most); how many tokens each row has, (B,).
+            first: what the rows got from elsewhere, (B, heads, D), and the logarithm of what the weights there sum up
+                to, (B, heads) in float32.
+            window: how many tokens a query sees at most; 0 for all.
+            scale: of the scores.
+        """
+        keys, values, table, lengths = pages
+        heads, rows, width = query.shape[1:]
+        out = query.new_empty(rows, heads, width)
+        before, sums = (one.contiguous() for one in first) if first else (None, None)
+        plain, longest = query.dtype == torch.float32, int(lengths.max()) + 32  # a page and a half may come to it
+        size = heads * (2 * width + longest) if plain else TILE * TILE + TILE * (3 * longest + 5 * width) // 2
+        room = torch.empty(torch.get_num_threads(), size)
+        name = "attend_once_float" if plain else "attend_once_bf16"
+        given = query, query.stride(1), query.stride(2), keys, values, table, lengths, before, sums, out, room
+        sizes = size, rows, table.shape[1], heads, keys.shape[1], width, window
+        self._call(name, *given, *sizes, scale)
+        return out
+
 
 def _strides(*tensors: Tensor) -> Tensor:
     return torch.tensor([one.stride()[1:3] for one in tensors])
 
 
-def kernels(*tensors: Tensor) -> Kernels | None:
+def kernels(*tensors: Tensor, kinds: Collection[torch.dtype] = (torch.bfloat16,)) -> Kernels | None:
     """Return the kernels if they can work on these tensors."""
     for one in tensors:
-        if one.dtype != torch.bfloat16 or one.device.type != "cpu":
+        if one.dtype not in kinds or one.device.type != "cpu":
             return None
     return _kernels()
 
@@ -198,16 +232,28 @@ def _right(ours: Kernels) -> bool:
     heads, angle = random(1, 4, 2, 70).transpose(1, 2), random(4, 70)
     half = torch.cat([-heads[..., 35:], heads[..., :35]], -1)
     pairs.append((ours.turn(heads, angle, angle), heads.float() * angle + half.float() * angle))
+    for kind in (torch.float32, *([torch.bfloat16] if ours.tiles else [])):
+        asked, keys, values = (random(*shape, 32).to(kind) for shape in ((1, 2, 2), (48, 1), (48, 1)))
+        pages = keys, values, torch.tensor([[2, 0], [1, 0]]), torch.tensor([19, 3])
+        said = ours.attend_once(asked, pages, None, 0, 1.0)
+        for row, seen in enumerate(([*range(32, 48), 0, 1, 2], [16, 17, 18])):
+            likely = (asked[0, :, row].float() @ keys[seen, 0].float().T).softmax(-1)
+            pairs.append((said[row], likely @ values[seen, 0].float()))
     if ours.tiles:
-        asked, keys, values, back = random(1, 2, 5, 32), random(1, 1, 5, 32), random(1, 1, 5, 32), random(1, 2, 5, 32)
-        query, key, value = (one.float().requires_grad_() for one in (asked, keys, values))
-        scores = (query @ key.mT).masked_fill(torch.ones(5, 5).triu(1).bool(), float("-inf"))
-        said = scores.softmax(-1) @ value
-        slopes = torch.autograd.grad(said, (query, key, value), back.float())
-        tasks = torch.tensor([[0, 5, 0, 0, 5, 0, 0, 0, 0]])
-        out, sums = ours.attend(asked, keys, values, tasks, 1.0)
-        found = ours.attend_back((asked, keys, values, out, sums, back), tasks, torch.tensor([1]), 1.0)
-        pairs += [(out, said[0].transpose(0, 1)), (sums, scores.logsumexp(-1)[0].T)]
-        pairs += [(one, other[0].transpose(0, 1)) for one, other in zip(found, slopes, strict=True)]
+        pairs += _pairs_of_tiles(ours, random)
     checked = [(one.float(), other.detach().float()) for one, other in pairs]
     return all(torch.allclose(one, other, rtol=3e-2, atol=3e-2 * float(other.abs().max())) for one, other in checked)
+
+
+def _pairs_of_tiles(ours: Kernels, random: Callable[..., Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Return what tiles give of attention, forth and back, and what torch does."""
+    asked, keys, values, back = random(1, 2, 5, 32), random(1, 1, 5, 32), random(1, 1, 5, 32), random(1, 2, 5, 32)
+    query, key, value = (one.float().requires_grad_() for one in (asked, keys, values))
+    scores = (query @ key.mT).masked_fill(torch.ones(5, 5).triu(1).bool(), float("-inf"))
+    said = scores.softmax(-1) @ value
+    slopes = torch.autograd.grad(said, (query, key, value), back.float())
+    tasks = torch.tensor([[0, 5, 0, 0, 5, 0, 0, 0, 0]])
+    out, sums = ours.attend(asked, keys, values, tasks, 1.0)
+    found = ours.attend_back((asked, keys, values, out, sums, back), tasks, torch.tensor([1]), 1.0)
+    pairs = [(out, said[0].transpose(0, 1)), (sums, scores.logsumexp(-1)[0].T)]
+    return pairs + [(one, other[0].transpose(0, 1)) for one, other in zip(found, slopes, strict=True)]

@@ -7,13 +7,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from whet.models.attention import Bucket
+from whet.models.attention import Bucket, suits_once
 from whet.models.packed import Layout, states
+from whet.models.paged import Pages, Pairs
 from whet.models.tree import Tree
-
-ROOM = 64  # tokens of space made at a time
-
-Pairs = dict[int, tuple[Tensor, Tensor]]  # keys and values by layer; not every layer has them
 
 
 def length_of(start: Pairs) -> int:
@@ -29,8 +26,8 @@ def size_of(start: Pairs) -> int:
 class Memory(Protocol):
     """The prompts that are being answered, in places 0 to B - 1."""
 
-    def reserve(self, rows: int, tokens: int) -> None:
-        """Make space at once for so many more rows, of so many tokens at most."""
+    def reserve(self, lengths: Sequence[int]) -> None:
+        """Make space at once for more rows that may come to so many tokens."""
 
     def read(self, rows: Sequence[Sequence[int]]) -> Tensor:
         """Remember more rows, after those that are there, and return the last hidden state of each. Shapes: (B, H)."""
@@ -57,15 +54,19 @@ class Memory(Protocol):
 class _Filling(Layout):
     """A layout that hands the keys and values that go by to a store."""
 
-    def __init__(self, lengths: Sequence[int], into: Tensor, store: "Packed") -> None:
-        super().__init__(lengths, length_of(store.start), into.device, inside=False)
-        self._into, self._store = into, store
+    def __init__(self, lengths: Sequence[int], slots: Tensor, store: "Packed") -> None:
+        super().__init__(lengths, length_of(store.start), slots.device, inside=False)
+        self._slots, self._store = slots, store
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, window: int | None, **options: Any
+    ) -> Tensor:
+        """See Layout.attend."""
+        self._store.pages.put(layer, self._slots, key[0].transpose(0, 1), value[0].transpose(0, 1))
+        return super().attend(layer, query, key, value, window, **options)
 
     def before(self, layer: int, bucket: Bucket, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor] | None:
         return self._store.start.get(layer)
-
-    def keep(self, layer: int, bucket: Bucket, keys: Tensor, values: Tensor) -> None:
-        self._store.put(layer, self._into[bucket.first : bucket.first + bucket.rows], keys, values)
 
 
 class _Branching(Layout):
@@ -74,12 +75,16 @@ class _Branching(Layout):
     def __init__(
         self, lengths: Sequence[int], groups: Sequence[tuple[int, int]], rows: list[int], store: "Packed"
     ) -> None:
-        super().__init__(lengths, 0, store.lengths.device, inside=False, groups=groups)
-        self._row = {first: row for (first, _), row in zip(groups, rows, strict=True)}
+        super().__init__(lengths, 0, store.device, inside=False, groups=groups)
+        self._slots = {first: store.pages.slots([row]) for (first, _), row in zip(groups, rows, strict=True)}
         self._store = store
 
     def before(self, layer: int, bucket: Bucket, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor] | None:
-        return self._store.remembered(layer, self._row[bucket.first])
+        own = self._store.pages.at(layer, self._slots[bucket.first])
+        if not self._store.start:
+            return own
+        keys, values = (torch.cat(parts, 2) for parts in zip(self._store.start[layer], own, strict=True))
+        return keys, values
 
 
 class _Growing(_Branching):
@@ -88,7 +93,7 @@ class _Growing(_Branching):
     def __init__(self, rows: Sequence[int], tree: Tree, store: "Packed") -> None:
         size = len(tree.tokens)
         super().__init__([size] * len(rows), [(at, at + 1) for at in range(len(rows))], list(rows), store)
-        self._sees, self._depths = (part.to(store.lengths.device) for part in (tree.sees, tree.depths))
+        self._sees, self._depths = (part.to(store.device) for part in (tree.sees, tree.depths))
 
     def _mask(self, before: int, width: int, window: int | None, query: Tensor) -> Tensor:
         place = (before, width, window, query.dtype)
@@ -106,78 +111,96 @@ class _Stepping(Layout):
     """One new token per row, attending to the start, to what its row remembers and to itself."""
 
     def __init__(self, store: "Packed") -> None:
-        self._store = store
+        self._start, self._pages, self._slots = store.start, store.pages, store.pages.newest()
+        self._lengths = torch.tensor(store.pages.lengths)
+        self._now = self._lengths.to(store.device)[:, None] - 1  # the new token's place
+        self._grid: Tensor | None = None
 
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, window: int | None, **options: Any
     ) -> Tensor:
         """Shapes: query (1, heads, B, D); result (1, B, heads, D)."""
-        store = self._store
-        keys, values = store.append(layer, key[0].transpose(0, 1), value[0].transpose(0, 1))
-        groups, rows, seen = key.shape[1], query.shape[2], keys.shape[2]
+        self._pages.put(layer, self._slots, key[0].transpose(0, 1), value[0].transpose(0, 1))
         scale = options["scale"] or query.shape[-1] ** -0.5
-        asked = query[0].reshape(groups, -1, rows, query.shape[3]) * scale  # (groups, heads of a group, B, D)
-        own = asked.permute(2, 0, 1, 3) @ keys.mT  # (B, groups, heads of a group, seen)
-        age = store.lengths[:, None] - torch.arange(seen, device=query.device)
+        first = self._shared(layer, query, window, scale) if self._start else None
+        if own := suits_once(query, key, value):
+            query = query if query.stride(3) == 1 else query.contiguous()
+            pages = *self._pages.all(layer), self._pages.table, self._lengths
+            return own.attend_once(query, pages, first, window or 0, scale)[None]
+        said, sums = self._own(layer, query, window, scale)
+        if first is not None:
+            whole = torch.logaddexp(sums, first[1])
+            said, before = said * (sums - whole).exp()[..., None], first[0] * (first[1] - whole).exp()[..., None]
+            said = said + before
+        return said.to(query.dtype)[None]
+
+    def _shared(self, layer: int, query: Tensor, window: int | None, scale: float) -> tuple[Tensor, Tensor]:
+        """Return what the rows get of the start, and the logarithm of what their weights sum up to.
+
+        Shapes: (B, heads, D), (B, heads) in float32.
+        """
+        keys, values = (one[0] for one in self._start[layer])  # (groups, S, D)
+        asked = query[0].reshape(len(keys), -1, query.shape[3]) * scale  # (groups, heads of a group * B, D)
+        scores = (asked @ keys.mT).float().view(len(keys), -1, query.shape[2], keys.shape[1])
+        if window is not None:
+            age = self._now + keys.shape[1] - torch.arange(keys.shape[1], device=query.device)
+            scores = scores.masked_fill(age >= window, float("-inf"))
+        sums = scores.logsumexp(-1)
+        likely = (scores - sums[..., None]).exp().nan_to_num(0.0)  # a window may see nothing of it
+        said = likely.to(values.dtype).flatten(1, 2) @ values
+        return said.view(*query.shape[1:]).transpose(0, 1), sums.flatten(0, 1).T
+
+    def _own(self, layer: int, query: Tensor, window: int | None, scale: float) -> tuple[Tensor, Tensor]:
+        """Return the same of what each row remembers itself."""
+        if self._grid is None:
+            self._grid = self._pages.grid()
+        keys, values = (space[self._grid].transpose(1, 2) for space in self._pages.all(layer))  # (B, groups, T, D)
+        heads = (len(keys), keys.shape[1], -1, query.shape[3])
+        asked = query[0].transpose(0, 1).reshape(heads) * scale  # (B, groups, heads of a group, D)
+        age = self._now - torch.arange(keys.shape[2], device=query.device)
         hidden = age < 0 if window is None else (age < 0) | (age >= window)
-        scores = own.float().masked_fill(hidden[:, None, None], float("-inf"))
-        if store.start:
-            before, told = store.start[layer]
-            shared = (asked.flatten(1, 2) @ before[0].mT).float().view(groups, -1, rows, before.shape[2])
-            if window is not None:
-                far = before.shape[2] + store.lengths[:, None] - torch.arange(before.shape[2], device=query.device)
-                shared = shared.masked_fill((far >= window)[None, None], float("-inf"))
-            scores = torch.cat([shared.permute(2, 0, 1, 3), scores], -1)
-        likely = scores.softmax(-1).to(value.dtype)
-        said: Tensor = likely[..., -seen:] @ values  # (B, groups, heads of a group, D)
-        if store.start:
-            first = likely[..., :-seen].permute(1, 2, 0, 3).flatten(1, 2) @ told[0]
-            said = said + first.unflatten(1, (-1, rows)).permute(2, 0, 1, 3)
-        return said.flatten(1, 2)[None]
+        scores = (asked @ keys.mT).float().masked_fill(hidden[:, None, None], float("-inf"))
+        sums = scores.logsumexp(-1)
+        said = (scores - sums[..., None]).exp().to(values.dtype) @ values
+        return said.flatten(1, 2), sums.flatten(1, 2)
 
 
 class Packed:
     """Rows laid end to end; the keys and values of a shared start are held once for all of them."""
 
     def __init__(self, core: nn.Module, device: torch.device, start: Pairs | None = None) -> None:
-        self._core, self._device = core, device
+        self._core, self.device = core, device
         self.start: Pairs = start or {}
         self._begin = length_of(self.start)
-        self._rows: Pairs = {}  # (places, heads, room, D); what stands behind a row's end is never seen
-        self._space = (0, 0)  # places and room that every layer shall have
-        self._kept: list[int] = []  # tokens remembered of each row, the start excluded
-        self.lengths = torch.zeros(0, dtype=torch.long, device=device)  # the same
+        self.pages = Pages(device)
 
     @classmethod
     def begun(cls, core: nn.Module, device: torch.device, ids: Sequence[int]) -> Pairs:
         """Return the keys and values of a start that many rows share."""
         reader = cls(core, device)
         reader.read([ids])
-        return reader._rows
+        slots = reader.pages.slots([0])
+        return {layer: reader.pages.at(layer, slots) for layer in reader.pages.layers}
 
-    def reserve(self, rows: int, tokens: int) -> None:
+    def reserve(self, lengths: Sequence[int]) -> None:
         """See Memory.reserve."""
-        places, room = self._space
-        rows += len(self._kept)
-        if tokens > room:  # everything moves; places that nobody needs are given back
-            self._space = (rows, tokens)
-        elif rows > places:
-            self._space = (rows, room)
+        self.pages.reserve(lengths)
 
     def read(self, rows: Sequence[Sequence[int]]) -> Tensor:
         """See Memory.read; the rows do not hold the start."""
         order = sorted(range(len(rows)), key=lambda at: len(rows[at]))
+        first = len(self.pages.lengths)
+        for at, row in enumerate(rows, first):
+            self.pages.extend(at, len(row))
         lengths = [len(rows[at]) for at in order]
-        self.reserve(len(rows), lengths[-1])
-        into = torch.tensor(order, device=self._device) + len(self._kept)
-        hidden = self._states([rows[at] for at in order], [0] * len(rows), _Filling(lengths, into, self))
-        self._remember([*self._kept, *map(len, rows)])
-        last = torch.tensor(lengths, device=self._device).cumsum(0) - 1
-        return hidden[last[into.argsort()]]
+        layout = _Filling(lengths, self.pages.slots([first + at for at in order]), self)
+        hidden = self._states([rows[at] for at in order], [0] * len(rows), layout)
+        last = torch.tensor(lengths, device=self.device).cumsum(0) - 1
+        return hidden[last[torch.tensor(order, device=self.device).argsort()]]
 
     def branch(self, rows: Sequence[Sequence[Sequence[int]]]) -> list[list[Tensor]]:
         """See Memory.branch."""
-        first = len(self._kept) - len(rows)
+        first = len(self.pages.lengths) - len(rows)
         ways = [
             (row, number)
             for row, branches in enumerate(rows)
@@ -191,7 +214,7 @@ class Packed:
         starts = [at for at, (row, _) in enumerate(ways) if not at or ways[at - 1][0] != row]
         groups = list(pairwise([*starts, len(ways)]))
         layout = _Branching(lengths, groups, [first + ways[at][0] for at in starts], self)
-        after = [self._kept[first + row] for row, _ in ways]
+        after = [self.pages.lengths[first + row] for row, _ in ways]
         hidden = self._states([rows[row][number] for row, number in ways], after, layout)
         for (row, number), states_of in zip(ways, torch.split(hidden, lengths), strict=True):
             said[row][number] = states_of
@@ -199,73 +222,29 @@ class Packed:
 
     def grow(self, rows: int, tree: Tree) -> Tensor:
         """See Memory.grow."""
-        every = range(len(self._kept) - rows, len(self._kept))
-        ids = torch.tensor(tree.tokens * rows, device=self._device)
-        places = torch.cat([self._begin + self._kept[row] + tree.depths for row in every])
-        hidden = states(self._core, ids, places.to(self._device), _Growing(every, tree, self))
+        lengths = self.pages.lengths
+        every = range(len(lengths) - rows, len(lengths))
+        places = torch.cat([tree.depths + lengths[row] for row in every]) + self._begin
+        ids = torch.tensor(tree.tokens * rows, device=self.device)
+        hidden = states(self._core, ids, places.to(self.device), _Growing(every, tree, self))
         return hidden.unflatten(0, (rows, -1))  # type: ignore[no-untyped-call, no-any-return]
 
     def _states(self, rows: Sequence[Sequence[int]], after: Sequence[int], layout: Layout) -> Tensor:
         """Return the hidden states of rows that begin after so many tokens of their own (and the start)."""
-        ids = torch.tensor([token for row in rows for token in row], device=self._device)
+        ids = torch.tensor([token for row in rows for token in row], device=self.device)
         places = [torch.arange(begin, begin + len(row)) for row, begin in zip(rows, after, strict=True)]
-        return states(self._core, ids, torch.cat(places).to(self._device) + self._begin, layout)
-
-    def remembered(self, layer: int, place: int) -> tuple[Tensor, Tensor]:
-        """Return all keys and values that a row continues with, the start's first. Shapes: (1, heads, T, D)."""
-        own = [space[place : place + 1, :, : self._kept[place]] for space in self._rows[layer]]
-        if self.start:
-            own = [torch.cat([before, rest], 2) for before, rest in zip(self.start[layer], own, strict=True)]
-        return own[0], own[1]
-
-    def put(self, layer: int, places: Tensor, keys: Tensor, values: Tensor) -> None:
-        """Remember the keys and values of some rows of a layer. Shapes: places (B,); keys, values (B, heads, T, D)."""
-        for space, new in zip(self._spaces(layer, keys, values), (keys, values), strict=True):
-            space[places, :, : new.shape[2]] = new
-
-    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Remember one more token of every row and return all that is remembered. Shapes: (B, heads, D)."""
-        count, longest = len(self._kept), max(self._kept) + 1
-        if longest > self._space[1]:
-            self.reserve(0, longest + ROOM)
-        every = torch.arange(count, device=self._device)
-        first, second = self._spaces(layer, keys, values)
-        first[every, :, self.lengths] = keys
-        second[every, :, self.lengths] = values
-        return first[:count, :, :longest], second[:count, :, :longest]
-
-    def _spaces(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a layer's keys and values in the space that they shall have."""
-        old = self._rows.get(layer)
-        if old is None or (old[0].shape[0], old[0].shape[2]) != self._space:
-            key, value = (
-                new.new_zeros(self._space[0], new.shape[1], self._space[1], new.shape[-1]) for new in (keys, values)
-            )
-            if old is not None and self._kept:
-                count, longest = len(self._kept), max(self._kept)
-                key[:count, :, :longest] = old[0][:count, :, :longest]
-                value[:count, :, :longest] = old[1][:count, :, :longest]
-            self._rows[layer] = (key, value)
-        return self._rows[layer]
+        return states(self._core, ids, torch.cat(places).to(self.device) + self._begin, layout)
 
     def step(self, tokens: Tensor) -> Tensor:
         """See Memory.step."""
-        hidden = states(self._core, tokens, self._begin + self.lengths, _Stepping(self))
-        self._remember([length + 1 for length in self._kept])
-        return hidden
+        places = torch.tensor(self.pages.lengths, device=self.device) + self._begin
+        for place in range(len(tokens)):
+            self.pages.extend(place, 1)
+        return states(self._core, tokens, places, _Stepping(self))
 
     def drop(self, place: int) -> None:
         """See Memory.drop."""
-        last = self._kept.pop()
-        if place < len(self._kept):
-            for space in (space for pair in self._rows.values() for space in pair):
-                space[place, :, :last] = space[len(self._kept), :, :last]
-            self._kept[place] = last
-        self._remember(self._kept)
-
-    def _remember(self, lengths: list[int]) -> None:
-        self._kept = lengths
-        self.lengths = torch.tensor(lengths, dtype=torch.long, device=self._device)
+        self.pages.drop(place)
 
 
 class Single:
@@ -277,7 +256,7 @@ class Single:
         self._row: Sequence[int] = ()
         self._length = 0
 
-    def reserve(self, rows: int, tokens: int) -> None:
+    def reserve(self, lengths: Sequence[int]) -> None:
         """See Memory.reserve."""
 
     def read(self, rows: Sequence[Sequence[int]]) -> Tensor:

@@ -86,7 +86,6 @@ class Layout:
             said.append(first[0].transpose(0, 1))
         for bucket in self.buckets:
             keys, values = grid(key, bucket), grid(value, bucket)
-            self.keep(layer, bucket, keys, values)
             start = self.before(layer, bucket, key, value)
             if start is not None:
                 keys, values = (
@@ -108,9 +107,6 @@ class Layout:
             return (key[:, :, : self.start], value[:, :, : self.start]) if self.start else None
         keys, values = (torch.cat([one[:, :, : self.start], one[:, :, bucket.stem]], 2) for one in (key, value))
         return keys, values
-
-    def keep(self, layer: int, bucket: Bucket, keys: Tensor, values: Tensor) -> None:
-        """See the keys and values of some rows go by. Shapes: (rows, heads, longest, D)."""
 
     def _mask(self, before: int, width: int, window: int | None, query: Tensor) -> Tensor | None:
         """Return what is added to the scores: 0 where seen, else minus infinity. Shapes: (width, before + width).

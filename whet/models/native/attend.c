@@ -1,8 +1,7 @@
 /* Attention among rows in one flat sequence, forth and back, where the processor multiplies tiles of bfloat16 (AMX). */
-#include "bf16.h"
+#include "tiles.h"
 
-#if defined(__AMX_BF16__) && defined(__linux__)
-#include <immintrin.h>
+#ifdef TILES
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -44,8 +43,6 @@ static void multiply(const bf16 *a, long by_a, const bf16 *b, float *c, long m, 
             _tile_stored(3, to + 16 * n + 16, n * 4);
         }
 }
-
-static inline uint32_t both(bf16 low, bf16 high) { return low | (uint32_t)high << 16; }
 
 /* Rows, `by` numbers apart, as pairs of rows: (n by d) to (n / 2 by d by 2); missing ones up to `full` are 0. */
 static void pair(const bf16 *in, long by, bf16 *out, long n, long full, long d) {
@@ -241,12 +238,6 @@ static void back(Room *room, const Task *task, Rows query, Rows grad, Rows out, 
             }
     }
 }
-
-static const struct {
-    uint8_t palette, start, none[14];
-    uint16_t bytes[16];
-    uint8_t lines[16];
-} SHAPE = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
 
 static long longest(const Task *tasks, long count) {
     long most = 0;
