@@ -1,5 +1,6 @@
 """The quick ways give the loss and the gradients of the plain way, of transformers and of TRL."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -341,3 +342,22 @@ def test_in_bfloat16_loss_and_gradients_are_as_near_to_the_exact_ones_as_those_o
     for name, true in exact[1].items():
         off, their_off = ((said[1][name].float() - true).norm() for said in (ours, theirs))
         assert off < 2 * their_off + 0.01 * true.norm() + 1e-6, name
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_in_bfloat16_rounding_is_no_reason_to_pad_and_a_wrong_place_is(tiny, monkeypatch, wrong):
+    model = load(tiny, torch.bfloat16, torch.device("cpu"))
+    with torch.no_grad():  # as sure as a model that was trained for long
+        model.lm_head.weight.copy_(model.lm_head.weight * 40)
+        for layer in model.model.layers:
+            for weight in layer.self_attn.parameters():
+                weight.mul_(3)
+    if wrong:
+
+        def shifted(batch):
+            flat = flatten(batch)
+            places = flat.places + (torch.arange(len(flat.places)) >= len(batch.prefix))
+            return replace(flat, places=places)
+
+        monkeypatch.setattr("whet.models.policy.flatten", shifted)
+    assert Policy(model).packs != wrong

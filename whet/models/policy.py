@@ -143,10 +143,13 @@ class Policy:
         weights = ((places > 0) & (places < lengths[:, None])).float()
         stems = (Stem(stem, (1, 2)),) if prefix else ()
         batch = Batch(tokens[0, :prefix], tokens.gather(1, own), weights, lengths, stems)
+        rows, at = (weights > 0).nonzero(as_tuple=True)
         try:
             ours = self(batch).logprobs[:, 1:].cpu()
             with self._precision():
                 logits = self._inner(input_ids=tokens.to(self.device)).logits.float()
+                theirs = self._core(input_ids=tokens.to(self.device), use_cache=False).last_hidden_state.cpu()
+                hidden, before = self.hidden(batch)
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, TypeError, ValueError, AttributeError):
@@ -155,4 +158,9 @@ class Policy:
             self.model.train(was_training)
         said = logits[:, :-1].log_softmax(-1).cpu().gather(-1, tokens[:, 1:, None])[..., 0]  # of tokens 1 to 11
         plain = said.gather(1, own[:, 1:] - 1) * weights[:, 1:]
-        return bool(torch.allclose(ours, plain, atol=1e-3 if self.exact else 0.25))
+        # In bfloat16 rounding moves the log-probability of a random token by as much as a wrong place does: there,
+        # hidden states tell right (2 % off, after long training too) from wrong (10 % for one place).
+        theirs = theirs[rows, own[rows, at] - 1].float()
+        off = (hidden.cpu()[before[rows, at]].float() - theirs).norm(dim=-1) / theirs.norm(dim=-1)
+        nats, share = (1e-3, 1e-3) if self.exact else (1.0, 0.05)
+        return torch.allclose(ours, plain, atol=nats) and float(off.mean()) < share
