@@ -9,13 +9,26 @@ from whet.evals.stats import rows_needed
 from whet.types import Message, Prompt
 
 
-def test_a_line_in_doublings_is_continued_exactly():
-    base = np.array([0.1, 0.3, 0.0])
+def test_a_line_in_doublings_is_continued_exactly_where_nothing_bounds_it():
+    base = np.array([-2.1, -1.3, -2.0])
     curve = Curve.of([400, 100, 200], [base + 0.2, base, base + 0.1])
     assert curve.counts == (100, 200, 400)
     assert curve.per_doubling() == pytest.approx([0.1, 0.1, 0.1])
     assert curve.at(400) == pytest.approx(base + 0.2)
     assert curve.at(1600) == pytest.approx(base + 0.4)
+    assert curve.rows_for(0.2) == pytest.approx(1600)
+
+
+def test_a_share_of_right_answers_is_never_expected_above_1():
+    """What is missing, 0.4, shrinks by exp(-0.5) with a doubling of which the curve's line brings 0.2."""
+    curve = Curve.of([100, 200, 400], [[0.2, 0.2], [0.4, 0.4], [0.6, 0.6]])
+    assert curve.at(800) == pytest.approx([1 - 0.4 * np.exp(-0.5)] * 2)
+    assert curve.at(1600) == pytest.approx([1 - 0.4 * np.exp(-1)] * 2)
+    assert 0.99 < curve.at(400_000).mean() < 1
+    assert curve.rows_for(0.4 - 0.4 * np.exp(-1)) == pytest.approx(1600)
+    assert curve.rows_for(0.4) == 400 * 2**20  # never
+    few = Curve.of([100, 200, 400], [[0.10], [0.11], [0.12]])
+    assert few.at(800) == pytest.approx([0.13], abs=1e-4)  # far from 1 it is the line
 
 
 def test_the_slope_is_that_of_the_last_points_as_a_curve_flattens():

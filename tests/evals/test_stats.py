@@ -189,9 +189,10 @@ def test_the_sign_flip_test_is_mcnemars_for_right_and_wrong():
 
 def test_effects_and_rows_are_worked_by_hand():
     spread = [0.2, -0.2] * 8  # variance 16 * 0.04 / 15
-    reach = (1.959964 + 0.841621) * math.sqrt(0.64 / 15)
+    reach = (2.131450 + 0.866245) * math.sqrt(0.64 / 15)  # Student's t of 15 degrees
     assert minimum_detectable_effect(spread) == pytest.approx(reach / 4, rel=1e-5)
-    assert rows_needed(spread, effect=0.05) == math.ceil((reach / 0.05) ** 2)
+    reach = (1.977692 + 0.844349) * math.sqrt(0.64 / 15)  # of 135
+    assert rows_needed(spread, effect=0.05) == math.ceil((reach / 0.05) ** 2) == 136
     assert rows_needed(spread, effect=minimum_detectable_effect(spread)) == 16
 
 
@@ -264,7 +265,7 @@ def test_the_macro_f1_interval_is_that_of_resampled_rows():
 
 def test_the_smallest_effect_of_right_and_wrong_has_a_step_more():
     changed = [1.0, -1.0, 0.0, 0.0] * 5  # variance 10 / 19; a row turned from lost to won moves the mean by 2 / 20
-    reach = (1.959964 + 0.841621) * math.sqrt(10 / 19)
+    reach = (2.093024 + 0.860951) * math.sqrt(10 / 19)  # Student's t of 19 degrees
     effect = minimum_detectable_effect(changed)
     assert effect == pytest.approx(reach / math.sqrt(20) + 1 / 20, rel=1e-5)
     assert rows_needed(changed, effect=effect) == 20

@@ -105,7 +105,7 @@ def test_a_tie_in_the_mean_cannot_be_told():
     found = judge("f1", tuned, {"few_shot": base})
     assert found.status == "cannot_tell"
     # nothing was observed, so the rows are those that show half of the minimum effect: four times as many
-    assert found.rows_needed == pytest.approx(240, abs=1)
+    assert found.rows_needed == 235  # Student says a little less, as it is surer with more rows
     assert "about 240 would be needed" in found.sentence
 
 
@@ -113,11 +113,11 @@ def test_the_rows_needed_are_for_the_gain_observed():
     tuned, base = steady(0.01)
     found = judge("f1", tuned, {"few_shot": base})
     assert found.status == "cannot_tell"
-    reach = (1.959964 + 0.841621) * 0.1 * math.sqrt(60 / 59)
-    assert found.minimum_effect == pytest.approx(reach / math.sqrt(60), rel=1e-5)
-    assert found.rows_needed == math.ceil((reach / 0.01) ** 2)  # 799, said as 800
+    spread = 0.1 * math.sqrt(60 / 59)
+    assert found.minimum_effect == pytest.approx((2.000995 + 0.847793) * spread / math.sqrt(60), rel=1e-4)
+    assert found.rows_needed == math.ceil(((1.962944 + 0.842054) * spread / 0.01) ** 2)  # 801, said as 810
     assert found.sentence.startswith("Cannot tell with 60 questions: f1 0.410 against 0.400 for few_shot, ")
-    assert found.sentence.endswith("; about 800 would be needed.")
+    assert found.sentence.endswith("; about 810 would be needed.")
 
 
 def test_the_strongest_baseline_is_the_one_to_beat():

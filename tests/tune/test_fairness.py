@@ -109,7 +109,7 @@ def test_swapped_rows_stand_beside_their_originals_and_stay_on_one_side(labels, 
     trail = json.loads((tmp_path / "out.jsonl.trail.json").read_text())
     assert trail["step"] == "swap"
     assert trail["settings"] == {"axes": ["gender", "age"]}
-    assert trail["counts"] == {"rows": 54, "twins (gender)": 48, "twins (age)": 12}
+    assert trail["counts"] == {"rows": 54, "made (gender)": 48, "made (age)": 12}
     dataset = read(out)
     assert dataset.labels == ("found", "lost")
     sides = part(dataset.examples, data_settings())

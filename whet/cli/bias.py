@@ -71,7 +71,7 @@ def _swaps(models: Sequence[str], found: Mapping[str, Any]) -> None:
         if "difference" in one:
             rows = f"{one['difference']['rows']:,}"
             lines.append((name, f"{models[0]} - {models[1]}", rows, "answers that change", points(one["difference"])))
-    _table(("axis", "model", "rows", "what", "value (interval)"), lines)
+    table(("axis", "model", "rows", "what", "value (interval)"), lines)
 
 
 def _only(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,10 +93,10 @@ def _set(name: str, models: Sequence[str], found: Mapping[str, Any]) -> None:
             lines.append(
                 (measure_name, what, f"{one['difference']['rows']:,}", "difference", amount(one["difference"]))
             )
-    _table(("measure", "model", "rows", "what", "value (interval)"), lines)
+    table(("measure", "model", "rows", "what", "value (interval)"), lines)
 
 
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
     """Write a table; numbers of rows stand right."""
     widths = [max(len(line[at]) for line in [head, *lines]) for at in range(len(head))]
     for line in [head, *lines]:

@@ -232,8 +232,30 @@ def swap(
         done = write_twins(file, axes_of(axes), output, load(None, overrides or []).data, show)
     for note in done.notes:
         Shown().say(note)
-    for sentence in done.sentences():
-        out(sentence)
+    made = ", ".join(f"{count:,} with {axis} swapped" for axis, count in done.made.most_common())
+    out(f"{done.rows:,} rows as they were and {done.made.total():,} twins: {made}")
+
+
+@app.command()
+def unanswerable(
+    file: File,
+    output: Annotated[Path, typer.Option("--out", help="Write the rows and the unanswerable ones here (.jsonl).")],
+    share: Annotated[
+        float, typer.Option("--share", help="Of the rows with a passage that get one beside them.")
+    ] = 0.25,
+    answer: Annotated[str, typer.Option("--answer", help="What is answered to them.")] = "The passage does not say.",
+    overrides: Overrides = None,
+) -> None:
+    """Write rows with questions that their passage does not answer, so that a model learns to say so."""
+    from whet.config.load import load
+    from whet.data.unanswerable import write_unanswerable
+
+    with Shown() as show:
+        settings = load(None, overrides or []).data
+        done = write_unanswerable(file, output, settings, share=share, answer=answer, show=show)
+    for note in done.notes:
+        Shown().say(note)
+    out(f"{done.rows:,} rows as they were and {done.made.total():,} questions with the passage of another row")
 
 
 @app.command()

@@ -17,6 +17,7 @@ from whet.train.prepare import prepare
 from whet.train.stop import on_signals
 from whet.train.train import train
 from whet.tune.decide import decide
+from whet.tune.page import told_beside
 from whet.tune.tune import summary, tune
 
 BEFORE_STEPS = frozenset(
@@ -101,6 +102,8 @@ def _tell(result: dict[str, Any], run: Run, as_json: bool) -> None:
         if result["verdict"]:
             show.say("")
             (out if not as_json else show.say)(result["verdict"]["sentence"])
+        for said in told_beside(result):
+            show.say(said)
         show.say(f"report: {run.path}/report.html")
     show.say(f"talk to it: whet chat {run.path}")
     if as_json:

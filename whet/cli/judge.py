@@ -10,12 +10,23 @@ from whet.config.tree import Config
 from whet.errors import UsageError
 from whet.train.stop import on_signals
 from whet.tune.several import measure, opened
+from whet.tune.trust import trusted
 
 FIELDS = ("status", "metric", "difference", "low", "high", "rows", "baseline", "sentence")
 HEARD = {
     "model": {"dtype", "device", "quantize"},
     "data": {"shape", "columns", "instruction", "reasoning", "coerce", "group", "time"},
-    "eval": {"limit", "scorers", "choose", "max_tokens", "resamples", "confidence", "temperature"},
+    "eval": {
+        "limit",
+        "scorers",
+        "choose",
+        "max_tokens",
+        "resamples",
+        "confidence",
+        "temperature",
+        "judge",
+        "criterion",
+    },
 }
 """The settings that have a say here."""
 INSTEAD = {"model.name": "the model is what is named first", "data.limit": "eval.limit is how many questions are asked"}
@@ -68,6 +79,21 @@ def compare(models: Sequence[str], data: str, overrides: Sequence[str], as_json:
         took = figures["seconds_per_answer"]["median"]
         out(f"{name}: {shown}; {took:.3g} s and {figures['prompt_tokens']:.0f} prompt tokens a question")
     out(found["verdict"]["sentence"])
+    for sentence in found.get("judged", {}).get("sentences", ()):
+        out(sentence)
+
+
+def trust(model: str, data: str, overrides: Sequence[str], as_json: bool) -> None:
+    """Say how far a judge agrees with people."""
+    config = heard(overrides, ("eval.judge", "eval.temperature", "eval.scorers", "eval.choose", "eval.max_tokens"))
+    with on_signals() as stop, Shown() as show:
+        found = trusted(model_named(model), data, config, show, stop)
+        for note in found["notes"]:
+            show.say(note)
+    if as_json:
+        out_json(found)
+        return
+    out(found["sentence"])
 
 
 def _measured(models: Sequence[str], data: str, overrides: Sequence[str]) -> dict[str, Any]:

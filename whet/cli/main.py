@@ -38,14 +38,15 @@ def tune(
     validation: Annotated[str | None, typer.Option(help="Rows to stop early on.")] = None,
     test: Annotated[str | None, typer.Option(help="Rows to judge on.")] = None,
     base: Annotated[str | None, typer.Option(help="Base model: a name, hub id, folder or GGUF file.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Train so many times, so that luck is counted too.")] = None,
     out_folder: Out = None,
     as_json: AsJson = False,
 ) -> None:
     """The main job: train on DATA, compare with prompting on held-out questions, give a verdict."""
     from whet.cli.plan import foresee
 
-    options = {"data.validation": validation, "data.test": test, "model.name": base}
-    given = {key: value for key, value in options.items() if value is not None}
+    options = {"data.validation": validation, "data.test": test, "model.name": base, "eval.seeds": seeds}
+    given = {key: str(value) for key, value in options.items() if value is not None}
     foresee(data, overrides or [], given)
 
     from whet.cli.journey import start
@@ -212,6 +213,35 @@ def bias(
 
     named, settings = _parted(models)
     judge(named, data, axes, suite or [], settings, as_json)
+
+
+@app.command()
+def trust(
+    judge: Annotated[str, typer.Argument(metavar="JUDGE", help="A model, a run or http://host:port/v1#model.")],
+    data: Annotated[str, typer.Option("--data", help="File of replies of which people preferred one.")],
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Does a judge (eval.judge) prefer what people prefer? Asks it both ways round."""
+    from whet.cli.judge import trust as say
+
+    say(judge, data, overrides or [], as_json)
+
+
+@app.command()
+def hallucination(
+    models: Annotated[
+        list[str],
+        typer.Argument(metavar="MODEL [MODEL] [KEY=VALUE]...", help="Who is judged, and whom to compare it with."),
+    ],
+    data: Annotated[str, typer.Option("--data", help="File of questions with their passages and answers.")],
+    as_json: AsJson = False,
+) -> None:
+    """Does a model answer what its passage does not say? Asks DATA with passages exchanged, and without any."""
+    from whet.cli.hallucination import hallucination as judge
+
+    named, settings = _parted(models)
+    judge(named, data, settings, as_json)
 
 
 @app.command()

@@ -197,6 +197,16 @@ class Eval(Section):
     """true lets everybody answer with the known label that is likeliest as a whole answer, instead of freely."""
     max_tokens: int | None = Field(None, ge=1)
     """Longest reply in tokens; default covers 99 % of the training replies, at most 256."""
+    judge: str | None = None
+    """A model that says of two replies which is better, in both orders: a name, a run or http://host:port/v1#model."""
+    criterion: str = Field("more helpful and correct", min_length=1)
+    """What the judge is asked: which reply is ...?"""
+    panel: Names = ()
+    """Suites of general questions (folders with a suite.yaml) that the model is asked before and after tuning."""
+    forgetting: float | None = Field(None, ge=0, le=1)
+    """How much of its right answers to them it may lose; the adapter is weakened until it keeps to that."""
+    seeds: int = Field(1, ge=1, le=20)
+    """Trainings that differ in their seed alone, of which the first is served; from 2 on, luck is counted too."""
     resamples: int = Field(10_000, ge=200)
     """Bootstrap resamplings of rows."""
     confidence: float = Field(0.95, gt=0.5, lt=1)

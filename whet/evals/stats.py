@@ -19,6 +19,7 @@ from whet.evals.columns import (
     normal_reach,
     ratio_error,
     ratio_moments,
+    student_reach,
     tails,
 )
 
@@ -180,12 +181,12 @@ def minimum_detectable_effect(
     """Return the smallest true mean difference that as many rows (or groups) would show with probability `power`.
 
     Raises: ValueError for fewer than two rows.
-    Source: Cohen 1988, "Statistical Power Analysis", section 2.4, in the normal approximation; for right and wrong with
-        the correction of Casagrande, Pike and Smith 1978, Biometrics 34, for an exact test.
+    Source: Cohen 1988, "Statistical Power Analysis", section 2.4, with Student's t for both quantiles; for right and
+        wrong with the correction of Casagrande, Pike and Smith 1978, Biometrics 34, for an exact test.
     """
     column = finite(differences)
     sums, sizes = by_group(column, groups)
-    reach = _reach(sums * (len(sums) / float(sizes.sum())), confidence, power) / math.sqrt(len(sums))
+    reach = _reach(sums * (len(sums) / float(sizes.sum())), confidence, power, len(sums)) / math.sqrt(len(sums))
     return reach + (_half_step(column) / len(column) if len(sums) == len(column) else 0.0)
 
 
@@ -212,11 +213,13 @@ def rows_needed(
         raise ValueError("no number of rows shows a difference of 0; name the effect to look for")
     sums, sizes = by_group(column, groups)
     each = float(sizes.sum()) / len(sums)
-    reach = _reach(sums / each, confidence, power)
     step = _half_step(column) if len(sums) == len(column) else 0.0
-    # The effect is reach / root + step / root ** 2.
-    root = (reach + math.sqrt(reach * reach + 4 * step * size)) / (2 * size)
-    return max(2, math.ceil(root * root * each - 1e-9))
+    count = 1001.0
+    for _ in range(4):  # how far the test reaches depends, a little, on how many rows there are
+        reach = _reach(sums / each, confidence, power, max(2, math.ceil(count - 1e-6)))
+        # The effect is reach / root + step / root ** 2.
+        count = ((reach + math.sqrt(reach * reach + 4 * step * size)) / (2 * size)) ** 2
+    return max(2, math.ceil(count * each - 1e-6))
 
 
 def confusion(targets: Sequence[str], predictions: Sequence[str], labels: Sequence[str]) -> NDArray[np.int64]:
@@ -336,7 +339,12 @@ def _half_step(column: Vector) -> float:
     return 1.0 if column.any() and np.isin(column, (-1.0, 0.0, 1.0)).all() else 0.0
 
 
-def _reach(column: Vector, confidence: float, power: float) -> float:
+def _reach(column: Vector, confidence: float, power: float, count: int) -> float:
+    """Return the effect that is found with so many rows as the one of a column, times the root of their number."""
     if len(column) < 2:
         raise ValueError("one row has no spread; at least two are needed")
-    return (normal_reach(confidence) + NormalDist().inv_cdf(power)) * float(column.std(ddof=1))
+    normal, degrees = NormalDist().inv_cdf(power), count - 1
+    if degrees > 1000:  # Student's t is the normal by then, to a thousandth
+        return (normal_reach(confidence) + normal) * float(column.std(ddof=1))
+    found = math.copysign(student_reach(2 * abs(power - 0.5), degrees), normal) if normal else 0.0
+    return (student_reach(confidence, degrees) + found) * float(column.std(ddof=1))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.helpers import rescale_adapter_scale
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -15,6 +17,7 @@ from whet.config.tree import Adapter
 from whet.errors import ModelError
 from whet.models.lora import fuse
 from whet.models.quantized import count
+from whet.runs.run import disk
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -53,6 +56,30 @@ def switched_off(model: nn.Module) -> Iterator[None]:
             yield
     else:
         yield
+
+
+@contextmanager
+def scaled(model: nn.Module, factor: float) -> Iterator[None]:
+    """Let the adapter of a model count for so much of its strength, as long as the context lasts."""
+    if factor == 1:
+        yield
+        return
+    with rescale_adapter_scale(model, factor):
+        yield
+
+
+def weaken(folder: Path, factor: float) -> None:
+    """Multiply what a saved LoRA adapter adds, once however often it is asked for; plain PEFT loads it as before."""
+    file = folder / WEIGHTS
+    with safe_open(file, "pt") as saved:
+        if "scale" in (saved.metadata() or {}):
+            return
+        state = {name: saved.get_tensor(name) for name in saved.keys()}  # noqa: SIM118 - no mapping
+    state = {name: tensor * factor if ".lora_B." in name else tensor for name, tensor in state.items()}
+    fresh = file.with_name(f".{WEIGHTS}.new")
+    with disk(file):
+        save_file(state, fresh, metadata={"format": "pt", "scale": f"{factor:g}"})
+        fresh.replace(file)
 
 
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:

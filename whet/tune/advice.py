@@ -99,9 +99,7 @@ def _cheapest(found: Found, best: str) -> str:
 
 def _crossing(found: Found, best: str) -> int:
     """Return about how many rows are needed to beat the best way without training by the margin."""
-    missing = _mean(found.untuned[best]) + found.margin - _mean(found.curve.scores[-1])
-    doublings = max(0.0, missing / max(1e-9, _mean(found.curve.per_doubling())))
-    return int(found.curve.counts[-1] * 2 ** min(doublings, 20))
+    return int(found.curve.rows_for(_mean(found.untuned[best]) + found.margin - _mean(found.curve.scores[-1])))
 
 
 def _measured(found: Found, best: str) -> list[str]:

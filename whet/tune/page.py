@@ -48,8 +48,16 @@ def page(report: Mapping[str, Any]) -> str:
         labels=[_label(row) for row in report.get("labels") or ()], data=_data(report),
         recipe=str(report.get("recipe") or ""), adapter=_pairs(report.get("adapter")),
         base=_pairs(report.get("base")), environment=_pairs(report.get("environment")),
-        lineage=_pairs(report.get("lineage")), commands=commands(report),
+        lineage=_pairs(report.get("lineage")), commands=commands(report), forgetting=_forgetting(report),
+        beside=told_beside(report),
     )  # fmt: skip
+
+
+def told_beside(report: Mapping[str, Any]) -> list[str]:
+    """Return the sentences that a report has beside its verdict: of other seeds, of a judge, of what was forgotten."""
+    said = [report["seeds"]["sentence"]] if "seeds" in report else []
+    said += report["judged"]["sentences"] if "judged" in report else []
+    return said + ([report["forgetting"]["sentence"]] if "sentence" in report.get("forgetting", {}) else [])
 
 
 def commands(report: Mapping[str, Any]) -> dict[str, str]:
@@ -185,6 +193,23 @@ def _contenders(report: Mapping[str, Any]) -> dict[str, Any]:
             }
         )
     return {"metrics": metrics, "entries": rows, "decides": decides, "lower": LOWER}
+
+
+def _forgetting(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how general questions were answered before and after, as text; empty where none were asked."""
+    if not (found := report.get("forgetting")):
+        return {}
+    sides = {**found["suites"], **({"all": found["all"]} if "all" in found else {})}
+    rows = [
+        {
+            "name": name, "metric": one["metric"], "items": number(one["items"], 0),
+            "base": number(one["base"]["value"]), "tuned": number(one["tuned"]["value"]),
+            "difference": _signed(one["difference"]["value"]), "interval": interval(one["difference"], signed=True),
+        }
+        for name, one in sides.items()
+    ]  # fmt: skip
+    curve = [{name: number(value) for name, value in point.items()} for point in found.get("curve", ())]
+    return {"sentence": found.get("sentence", ""), "rows": rows, "curve": curve}
 
 
 def _examples(report: Mapping[str, Any]) -> list[dict[str, Any]]:

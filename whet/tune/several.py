@@ -33,6 +33,7 @@ from whet.runs.run import disk
 from whet.train.stop import Stop
 from whet.tune import compare
 from whet.tune.interview import Contender, Interview
+from whet.tune.judging import preferred
 from whet.tune.wordings import instructed, listed
 from whet.types import Chat, Dataset, Progress, Prompt, Sampling
 
@@ -91,6 +92,7 @@ class _Heard:
     remarks: Mapping[str, Sequence[str]]
     labels: Sequence[str]
     notes: Sequence[str]
+    judged: Mapping[str, Any] | None = None
 
 
 def _by_questions(models: Sequence[Model], data: str, config: Config, show: Progress, stop: Stop) -> _Heard:
@@ -119,7 +121,12 @@ def _by_questions(models: Sequence[Model], data: str, config: Config, show: Prog
             interview.hold(Contender(name, model.engine, said))
             if remark := look(map(content_hash, rows), model.weights):
                 notes.append(remark)
-    return _Heard(interview.answers, interview.remarks, labels, notes)
+        told = None
+        if config.eval.judge and len(models) > 1:
+            judge = opened(config.eval.judge, config, show)
+            judge.engine.between = partial(pause, stop)
+            told = preferred(judge.engine, config, interview.answers, called(models)[0], show, folder)
+    return _Heard(interview.answers, interview.remarks, labels, notes, told)
 
 
 def _by_suite(models: Sequence[Model], data: str, config: Config, show: Progress, stop: Stop) -> _Heard:
@@ -154,6 +161,8 @@ def _report(data: str, heard: _Heard, config: Config) -> dict[str, Any]:
         },
         "notes": list(heard.notes),
     }
+    if heard.judged:
+        report["judged"] = heard.judged
     if len(answers) > 1:
         found = compare.verdict(answers, decides, settings, config.seed, ours)
         report["verdict"] = asdict(found)

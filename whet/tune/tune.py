@@ -31,10 +31,14 @@ from whet.train.train import Trained, train
 from whet.tune import compare
 from whet.tune.card import card
 from whet.tune.contenders import Table
+from whet.tune.forgetting import Panel, forgotten, keep_to_budget, panel
 from whet.tune.interview import Interview
+from whet.tune.judging import preferred
 from whet.tune.page import page
 from whet.tune.passages import by_passage, judged, together, unit
 from whet.tune.questions import Questions, questions
+from whet.tune.seeds import again
+from whet.tune.several import opened
 from whet.types import Chat, Message, Progress, Prompt, Sampling, Text
 
 
@@ -59,8 +63,11 @@ def tune(
     prepared = prepare(config, show)
     _demand_test(config, prepared)
     sampling = _sampling(config, prepared)
+    general = panel(config)
+    if config.eval.judge:
+        opened(config.eval.judge, config, show)  # one that does not open is told before training
     if isinstance(prepared.splits.test[0], Text):
-        return _tune_text(config, run, prepared, show, stop, begun, allow_drift)
+        return _tune_text(config, run, prepared, general, show, stop, begun, allow_drift)
     asked = questions(config, prepared, sampling.max_tokens)
     for note in asked.notes:
         show.say(note)
@@ -70,6 +77,7 @@ def tune(
     servers = _servers(config)
     trained = _train_once(config, run, prepared, show, stop, allow_drift)
     start = time.time()
+    kept = _kept(config, run, prepared, general, show, stop)
     interview = Interview(run.path / "replies", asked.prompts, sampling, scorers, show)
     shown = [row for row in prepared.splits.train if isinstance(row, Chat)] if trial is None else trial
     _ask_everyone(config, run, prepared, asked, interview, stop, servers, shown)
@@ -78,9 +86,20 @@ def tune(
     report["seconds"]["evaluation"] = sum(one.reply.seconds for replies in answers.values() for one in replies)
     report["data"]["questions"] = len(asked.prompts)
     report["data"]["notes"] += asked.notes
+    report |= kept
     if trial is None:
         _count_look(report, run, prepared, show)
     _judge(report, interview, config, prepared)
+    if config.eval.judge and "tuned" in answers:
+        judge = opened(config.eval.judge, config, show).engine
+        judge.between = lambda: stop.check(str(run.path))
+        report["judged"] = preferred(judge, config, answers, "tuned", show, run.path / "replies")
+    if config.eval.seeds > 1 and "verdict" in report:
+
+        def carry(its: Config, other: Run) -> dict[str, Any]:
+            return tune(its, other, show, stop, trial=shown)
+
+        report["seeds"] = again(config, run, report, asked.prompts, carry, show)
     _write(run, report)
     return report
 
@@ -216,14 +235,40 @@ def _judge(report: dict[str, Any], interview: Interview, config: Config, prepare
     report["differences"] = [a - b for a, b in zip(ours, theirs, strict=True)]
 
 
+def _kept(
+    config: Config, run: Run, prepared: Prepared, general: Panel | None, show: Progress, stop: Stop
+) -> dict[str, Any]:
+    """Return what became of general abilities; with a budget, the saved adapter keeps to it from here on."""
+    if general is None:
+        return {}
+
+    def between() -> None:
+        stop.check(str(run.path))
+
+    budget: dict[str, Any] = {}
+    if config.eval.forgetting is not None:
+        budget = keep_to_budget(run, config, prepared, general, show, between)
+    tuned = open_model(str(run.path), config.model, show.say).engine
+    base = tuned if config.adapter.kind == "lora" else _base_engine(prepared, tuned)
+    return {"forgetting": {**budget, **forgotten(config, general, tuned, base, show, between)}}
+
+
 def _tune_text(
-    config: Config, run: Run, prepared: Prepared, show: Progress, stop: Stop, begun: float, allow_drift: bool
+    config: Config,
+    run: Run,
+    prepared: Prepared,
+    general: Panel | None,
+    show: Progress,
+    stop: Stop,
+    begun: float,
+    allow_drift: bool,
 ) -> dict[str, Any]:
     """Carry out the job for raw text (see `whet.tune.passages`)."""
     held_out = draw(prepared.splits.test, config.eval.limit)
     rows = render_all(held_out, prepared.renderer, config.data, prepared.longest).rows
     trained = _train_once(config, run, prepared, show, stop, allow_drift)
     start = time.time()
+    kept = _kept(config, run, prepared, general, show, stop)
     engine = open_model(str(run.path), config.model, show.say).engine
     base = engine if config.adapter.kind == "lora" else _base_engine(prepared, engine)
     leaders = together(rows, [row for row in held_out if isinstance(row, Text)])
@@ -235,7 +280,7 @@ def _tune_text(
     report["data"]["questions"] = len(set(leaders))
     _count_look(report, run, prepared, show)
     by_name = {name: by_passage(found, rows, leaders) for name, found in losses.items()}
-    report |= judged(by_name, unit(rows, leaders), config)
+    report |= kept | judged(by_name, unit(rows, leaders), config)
     _write(run, report)
     return report
 
@@ -306,5 +351,6 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
         "model": f"{report['run']}/model",
         "verdict": {name: found[name] for name in fields} if found else None,
         "contenders": {name: figures["metrics"] for name, figures in report["contenders"].items()},
+        **{name: report[name] for name in ("forgetting", "judged", "seeds") if name in report},
         "seconds": round(report["seconds"]["total"], 1),
     }
