@@ -70,6 +70,14 @@ def run(*arguments: object, timeout: float = 300, **options) -> subprocess.Compl
     return subprocess.CompletedProcess(["whet", *arguments], process.returncode, stdout, stderr)
 
 
+def whet(*arguments: object, code: int = 0) -> subprocess.CompletedProcess:
+    """Run `whet` and demand its exit code, and that no traceback is shown."""
+    done = run(*arguments)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
 def _loaded() -> socket.socket:
     """Return the line to the process that has loaded everything, which is started when it is first needed."""
     global _line

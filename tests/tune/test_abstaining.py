@@ -2,17 +2,10 @@
 
 import json
 
-import command
 import pytest
+from command import whet
 
 QUICK = ["model.dtype=float32", "eval.resamples=400", "eval.max_tokens=8"]
-
-
-def whet(*arguments, code=0):
-    done = command.run(*arguments)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 @pytest.fixture

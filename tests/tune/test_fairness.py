@@ -2,21 +2,14 @@
 
 import json
 
-import command
 import pytest
+from command import whet
 
 from whet.data.read import read
 from whet.data.split import part
 
 QUICK = ["model.dtype=float32", "eval.resamples=400", "eval.max_tokens=8"]
 ASKED = ["where is his card {}?", "her card {} is lost", "Emma asks for card {}", "card {} of a man of 25 years of age"]
-
-
-def whet(*arguments, code=0):
-    done = command.run(*arguments)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 @pytest.fixture

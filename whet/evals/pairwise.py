@@ -68,7 +68,6 @@ def win_rate(votes: Sequence[Votes], groups: Sequence[Hashable] | None, sure: Su
     outcomes = [one.outcome for one in votes]
     values = tuple(0.5 if one is None else one for one in outcomes)
     column = Column("win_rate", "ours is preferred", values, 0.5, tuple(groups) if groups else None)
-    letters = [letter for one in votes for letter in (one.first, one.second) if letter is not None]
     return {
         **figure(column, sure),
         "pairs": len(votes),
@@ -76,7 +75,7 @@ def win_rate(votes: Sequence[Votes], groups: Sequence[Hashable] | None, sure: Su
         "losses": outcomes.count(0.0),
         "same": sum(one.same for one in votes),
         "unsure": outcomes.count(None),
-        "place": letters.count("A") / len(letters) if letters else None,
+        "place": _place(votes),
     }
 
 
@@ -93,12 +92,17 @@ def agreement(votes: Sequence[Votes], preferred: Sequence[bool | None], sure: Su
     share = [sum(side[at] for side in both) / len(both) if both else 0.0 for at in (0, 1)]
     chance = share[0] * share[1] + (1 - share[0]) * (1 - share[1])
     kappa = (sum(right) / len(right) - chance) / (1 - chance) if both and chance < 1 else None
-    letters = [letter for one in votes for letter in (one.first, one.second) if letter is not None]
     return {
         "agreement": found,
         "kappa": kappa,
         "pairs": len(votes),
         "ties": len(votes) - len(people),
         "decided": len(both) / len(people) if people else 0.0,
-        "place": letters.count("A") / len(letters) if letters else None,
+        "place": _place(votes),
     }
+
+
+def _place(votes: Sequence[Votes]) -> float | None:
+    """Return how often a judge chose what stood first."""
+    letters = [letter for one in votes for letter in (one.first, one.second) if letter is not None]
+    return letters.count("A") / len(letters) if letters else None

@@ -13,7 +13,7 @@ from whet.runs.run import Run
 from whet.runs.store import create
 from whet.types import Progress, Prompt
 
-ALONE = {"contenders": ("tuned",), "endpoints": (), "panel": (), "forgetting": None, "judge": None, "seeds": 1}
+ALONE = {"contenders": ("tuned",), "endpoints": (), "judge": None, "seeds": 1}
 Carry = Callable[[Config, Run], dict[str, Any]]
 """Carries out a run and returns its report."""
 
@@ -27,6 +27,7 @@ def again(
     drawn anew. What was carried out before an interruption is not done again.
     """
     baseline = report["verdict"]["baseline"]
+    alone = ALONE if config.eval.forgetting is not None else {**ALONE, "panel": ()}  # a budget changes the model
     columns = [report["scores"]["tuned"]]
     for seed in range(config.seed + 1, config.seed + config.eval.seeds):
         path = run.path / "seeds" / str(seed)
@@ -34,7 +35,7 @@ def again(
             found: dict[str, Any] = Run(path).read_json("report.json")
         else:
             show.say(f"seed {seed}")
-            its = config.model_copy(update={"seed": seed, "eval": config.eval.model_copy(update=ALONE)})
+            its = config.model_copy(update={"seed": seed, "eval": config.eval.model_copy(update=alone)})
             other = Run(path) if (path / "run.json").is_file() else create("tune", dump(its), path)
             with other.lock():
                 found = carry(its, other)

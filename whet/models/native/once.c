@@ -3,7 +3,7 @@
  *
  * query: heads and rows `by_head` and `by_row` apart; keys, values: slots x kept x d; table: rows x most, the pages of each
  * row; lengths: tokens of each row; first, out: rows x heads x d; sums: rows x heads; room: `by_thread` numbers for each
- * thread, at least what ROOM says; window: how many tokens are seen, 0 for all. */
+ * thread, at least what stands beside each function; window: how many tokens are seen, 0 for all. */
 #include "tiles.h"
 #include <omp.h>
 
