@@ -42,12 +42,14 @@ class Peer:
     full: bool = True  # whether it can train all weights by the same script
 
 
+FACTORY, TOO_MUCH = ("llamafactory==0.9.5",), ("torchvision", "torchaudio")
 TRAINERS = {
     "trl, its defaults": Peer("trl_trains"),
     "trl, its best": Peer("trl_trains", ("best",)),
     "trl, its best, row by row": Peer("trl_trains", ("best", "row by row")),
     "litgpt": Peer("litgpt_trains", needs=("litgpt==0.5.13",), full=False),
-    "llama-factory": Peer("llamafactory_trains", needs=("llamafactory==0.9.5",), without=("torchvision", "torchaudio")),
+    "llama-factory": Peer("llamafactory_trains", needs=FACTORY, without=TOO_MUCH),
+    "llama-factory, row by row": Peer("llamafactory_trains", ("row by row",), needs=FACTORY, without=TOO_MUCH),
 }
 GENERATORS = {"transformers generate": Peer("transformers_generates")}
 

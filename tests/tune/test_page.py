@@ -8,6 +8,7 @@ from reading import HOSTILE, Reader
 from typer.main import get_command
 
 from whet.cli.main import app
+from whet.evals.certainty import account
 from whet.pages.words import clean, number
 from whet.tune import plots
 from whet.tune.card import card
@@ -72,6 +73,33 @@ def report():
         "base": {"name": "smollm2-135m", "public_name": "Hub/SmolLM2", "license": "Apache-2.0"},
         "adapter": {"kind": "lora", "r": 16, "alpha": 32}, "recipe": "eval:\n  confidence: 0.95\n",
         "environment": {"python": "3.11.7", "torch": "2.13.0"}, "lineage": {"training rows": "cd" * 32},
+        "where": {
+            "slices": [
+                {"by": "section", "compared": 1, "gaps": [{"better": "north", "worse": "south", "value": 0.31,
+                 "p_value": 0.001, "adjusted": 0.002}],
+                 "slices": [{"name": "north", "rows": 31, "too_small": False, **around(0.6)},
+                            {"name": "south", "rows": 30, "too_small": False, **around(0.29)}]},
+                {"by": "length of the question", "compared": 0, "gaps": [],
+                 "slices": [{"name": "up to 7 words", "rows": 3, "too_small": True, **around(0.5)}]},
+            ],
+            "words": [{"word": "kettle", "mean_with": 0.21, "mean_without": 0.52, "rows": 22, "adjusted": 0.003,
+                       "sources": ["faq.jsonl:44"]}],
+            "confusions": [{"label": "refund", "said": "delivery", "count": 3, "of": 12, "sources": ["faq.jsonl:7"]}],
+        },
+        "certainty": account([0.9, 0.8, 0.3, 0.6] * 15, [1.0, 0.7, 0.2, 0.4] * 15),
+        "forgetting": {
+            "suites": {name: suite(0.62, 0.58, "right answers") for name in ("arc_easy", "piqa")}
+                      | {"prose": suite(2.1, 2.2, "log_loss")},
+            "all": suite(0.61, 0.57, "right answers"), "sentence": "General questions are answered worse than before.",
+        },
+    }  # fmt: skip
+
+
+def suite(before, after, metric):
+    gap = {**around(after - before), "p_value": 0.02}
+    return {
+        "base": around(before), "tuned": around(after), "difference": gap, "metric": metric, "items": 77,
+        "divergence": around(0.137),
     }  # fmt: skip
 
 
@@ -207,10 +235,33 @@ def test_the_same_report_gives_the_same_bytes(report):
 
 def test_figures_have_a_name_and_a_description(report):
     text = page(report)
-    assert text.count('role="img"') == 4
+    assert text.count('role="img"') == 7
+    assert "tuned 0.461 in 0.31 s" in text
+    assert "arc_easy 0.620 before, 0.580 after" in text
+    assert "0.90 sure, 1.00 right" in text
     assert 'aria-labelledby="plot-loss-title plot-loss-desc"' in text
     assert "The best validation loss is 1.100 at step 90." in text
     assert "Tuned is better on 4, equal on 2 and worse on 1 questions." in text
+
+
+def test_where_the_model_is_good_and_where_not_is_told_with_rows_to_look_at(report):
+    text = Reader(page(report)).all()
+    gap = "More than chance, of 1 compared: north above south by 0.310 (p 0.002)."
+    rows = ("too few to compare", "faq.jsonl:44", "faq.jsonl:7", "delivery", "0.137")
+    for shown in (gap, "Too few rows in each to compare them.", *rows):
+        assert shown in text
+    report["where"]["words"], report["where"]["slices"][0]["gaps"] = [], []
+    text = Reader(page(report)).all()
+    assert "None is more than chance." in text
+    assert "No gap among 1 compared is more than chance." in text
+
+
+def test_how_sure_the_model_is_of_itself_is_told_with_intervals(report):
+    text = Reader(page(report)).all()
+    assert "50% of its answers are right (a score of 0.5 or more), it is 65% sure of them" in text
+    assert "A right answer is surer than a wrong one in 100% of pairs" in text
+    report["certainty"] = account([0.5] * 9, [1.0] * 9)  # nothing to rank
+    assert "A right answer is surer" not in Reader(page(report)).all()
 
 
 def test_figures_use_the_colors_of_the_page(report):

@@ -18,7 +18,8 @@ from whet.train.stop import on_signals
 from whet.train.train import train
 from whet.tune.decide import decide
 from whet.tune.page import told_beside
-from whet.tune.tune import summary, tune
+from whet.tune.report import summary
+from whet.tune.tune import tune
 
 BEFORE_STEPS = frozenset(
     ("run.json", "config.yaml", "status.json", "events.jsonl", "lock", "fingerprint.json", "precision.json",

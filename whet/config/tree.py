@@ -184,11 +184,14 @@ class Eval(Section):
     prompts: tuple[str, ...] = ()
     """System messages that `prompted` tries too; {labels} stands for the labels."""
     shots: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = 3
-    """Examples in the few-shot prompt, nearest by BM25; auto chooses how many and which on validation questions."""
+    """Examples in the few-shot prompt, the nearest; auto chooses how many and which on validation questions."""
     documents: Names = ()
     """What `rag` looks passages up in: files, folders or patterns; default are the training rows."""
     passages: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = "auto"
-    """Passages in a prompt, nearest by BM25; auto chooses how many on validation questions."""
+    """Passages in a prompt, the nearest; auto chooses how many on validation questions."""
+    embedder: str | None = None
+    """A sentence-embedding model (folder or hub id, with the extra `embeddings`) by which the nearest examples and
+    passages are found; without one by their words (BM25)."""
     temperature: float = Field(0.0, ge=0, le=2)
     """Of every reply that is judged; 0 is greedy."""
     scorers: Names | None = None
@@ -207,6 +210,8 @@ class Eval(Section):
     """How much of its right answers to them it may lose; the adapter is weakened until it keeps to that."""
     seeds: int = Field(1, ge=1, le=20)
     """Trainings that differ in their seed alone, of which the first is served; from 2 on, luck is counted too."""
+    slices: Names = ()
+    """Columns of the test rows by whose values the tuned model's score is told apart in the report."""
     resamples: int = Field(10_000, ge=200)
     """Bootstrap resamplings of rows."""
     confidence: float = Field(0.95, gt=0.5, lt=1)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from whet.data.content import content_hash
-from whet.engines.nearest import Nearest
+from whet.engines.nearest import Finder, Index, Nearest
 from whet.types import Chat, Delta, Engine, Message, Prompt, Reply, Sampling
 
 
@@ -20,6 +20,7 @@ class FewShot:
             first, and counted in `shown`.
         same: show every prompt the same examples, one of each label in turn where there are labels, else spread over
             the rows: shorter to compute, as all prompts begin alike.
+        index: how the nearest are found.
     """
 
     def __init__(
@@ -30,13 +31,14 @@ class FewShot:
         fits: Callable[[Prompt], bool],
         *,
         same: bool = False,
+        index: Index = Nearest,
     ) -> None:
         self._engine, self._fits = engine, fits
         self._pairs = [pair for example in examples if (pair := last_exchange(example))]
         self._shots = min(shots, len(self._pairs))
         self.shown: list[int] = []  # how many examples each prompt got
         self._same = _spread([row for row in examples if last_exchange(row)], self._shots) if same else None
-        self._index = None if same else Nearest([question.content for question, _ in self._pairs])
+        self._index: Finder | None = None if same else index([question.content for question, _ in self._pairs])
 
     def extend(self, prompts: Sequence[Prompt]) -> list[Prompt]:
         """Return the prompts with examples put after their system message."""

@@ -1,13 +1,25 @@
 """The texts nearest to a question, by the words that they share."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import bm25s
 
 from whet.scorers._text import words
 
 logging.getLogger("bm25s").setLevel(logging.ERROR)
+
+
+class Finder(Protocol):
+    """An index of texts."""
+
+    def find(self, questions: Sequence[str], count: int) -> list[list[int]]:
+        """Return, per question, the places of so many texts (fewer if there are fewer), the nearest first."""
+
+
+Index = Callable[[Sequence[str]], Finder]
+"""Makes an index of texts."""
 
 
 class Nearest:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from whet.engines.nearest import Nearest
+from whet.engines.nearest import Index, Nearest
 from whet.types import Message, Prompt
 
 LEAD = "Use these passages where they help:"
@@ -19,18 +19,21 @@ class Source(NamedTuple):
 
 
 class Rag:
-    """Shows the passages that share most words with the question, the nearest first, after the system message.
+    """Shows the passages nearest to the question (by default those that share most words), after the system message.
 
     Args:
         sources: what can be shown.
         passages: how many, as long as they fit.
         fits: says whether a prompt leaves room for its answer. Passages that do not fit are left out, the farthest
             first, and `shown` has the places of those that were shown, per prompt.
+        index: how passages are found.
     """
 
-    def __init__(self, sources: Sequence[Source], passages: int, fits: Callable[[Prompt], bool]) -> None:
+    def __init__(
+        self, sources: Sequence[Source], passages: int, fits: Callable[[Prompt], bool], index: Index = Nearest
+    ) -> None:
         self._sources, self._passages, self._fits = sources, passages, fits
-        self._index = Nearest([source.key or source.text for source in sources])
+        self._index = index([source.key or source.text for source in sources])
         self.shown: list[list[str]] = []
 
     def extend(self, prompts: Sequence[Prompt]) -> list[Prompt]:

@@ -1,20 +1,17 @@
 """What a model says where its passage holds the answer, where it does not, and without any passage."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from whet.evals.bias.columns import Column, Sure, decided, difference, figure, together
 from whet.evals.bias.words import plain
-from whet.evals.bounds import numbers
-from whet.evals.calibration import calibration_error, reliability
+from whet.evals.certainty import RIGHT, account
 from whet.evals.clusters import clusters
 from whet.evals.evaluate import Answer
-from whet.evals.selective import auroc, risk_coverage, selective_accuracy
 from whet.phrases import declined
 from whet.scorers.grounded import grounded
 
-RIGHT = 0.5  # a score of at least so much counts as right
 SHOWN = 12
 
 
@@ -76,25 +73,13 @@ def report(heard: Mapping[str, Heard], metric: str, sure: Sure) -> dict[str, Any
         if len(names) == 2:
             measures[column.name]["difference"] = difference(made[names[0]][at], made[names[1]][at], sure)
     together([one["difference"] for one in measures.values() if "difference" in one])
-    known = {name: calibrated(one, metric, sure) for name, one in heard.items() if one.sure is not None}
+    known = {name: _account(one, metric, sure) for name, one in heard.items() if one.sure is not None}
     return {"measures": measures, "calibration": known, "examples": {name: _shown(one) for name, one in heard.items()}}
 
 
-def calibrated(heard: Heard, metric: str, sure: Sure) -> dict[str, Any]:
+def _account(heard: Heard, metric: str, sure: Sure) -> dict[str, Any]:
     """Return how far a model's certainty can be relied on, over its answers to questions with their passage."""
-    certain = list(heard.sure or ())
-    right = [float(one.scores[metric].value >= RIGHT) for one in heard.own]
-    told, risk = auroc(certain, right, sure.confidence), risk_coverage(certain, right)
-    return {
-        "rows": len(right),
-        "right": sum(right) / len(right),
-        "sure": sum(certain) / len(certain),
-        "expected_error": asdict(calibration_error(certain, right)),
-        "ranks": numbers(told) if told else None,
-        "risk": {"area": risk.area, "least": risk.least},
-        "answered": [{**asdict(one), "accuracy": numbers(one.accuracy)} for one in selective_accuracy(certain, right)],
-        "bins": [{**asdict(one), "accuracy": numbers(one.accuracy)} for one in reliability(certain, right, bins=10)],
-    }
+    return account(heard.sure or (), [one.scores[metric].value for one in heard.own], sure.confidence)
 
 
 def _shown(heard: Heard) -> list[dict[str, str]]:

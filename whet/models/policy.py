@@ -99,12 +99,21 @@ class Policy:
         """
         rows, places = (batch.weights > 0).nonzero(as_tuple=True)
         with self._precision(), kept_on_host(self.model) if self.offload else nullcontext():
-            hidden, before = self.hidden(batch)
-            said = chosen(
-                hidden[self._there(before[rows, places])], self._head, self._there(batch.tokens[rows, places])
-            )
+            said = chosen(self.states(batch), self._head, self._there(batch.tokens[rows, places]))
         spread = torch.zeros(batch.tokens.shape, dtype=torch.float32, device=self.device)
         return Outputs(spread.index_put((self._there(rows), self._there(places)), said))
+
+    def states(self, batch: Batch) -> Tensor:
+        """Return the last hidden state before each token that trains, row by row. Shapes: (N, H)."""
+        rows, places = (batch.weights > 0).nonzero(as_tuple=True)
+        with self._precision():
+            hidden, before = self.hidden(batch)
+        return hidden[self._there(before[rows, places])]
+
+    def log_softmax(self, states: Tensor) -> Tensor:
+        """Return the log-probability of every next token after these states. Shapes: (N, H) to (N, V) float32."""
+        with self._precision():
+            return self._head(states).log_softmax(-1)
 
     def _there(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, non_blocking=True)

@@ -11,16 +11,15 @@ from whet.config.tree import Config
 from whet.data.read import read
 from whet.data.split import draw_prompts, prompts
 from whet.data.strangers import Strangers, asked, parts
-from whet.engines.local import Local
 from whet.errors import DataError, Problem
 from whet.evals.bias.columns import Sure
-from whet.evals.evaluate import Answer, ask, row_logprobs, score
+from whet.evals.evaluate import Answer, ask, score
 from whet.evals.hallucination import Heard, meaning, report
-from whet.models.policy import Policy
 from whet.train.stop import Stop
 from whet.tune import compare
+from whet.tune.certainty import certainty
 from whet.tune.several import Model, called, kept, longest_reply, pause, worded
-from whet.types import Chat, Dataset, Progress, Prompt, Reply, Sampling, Tokens
+from whet.types import Chat, Dataset, Progress, Prompt, Sampling
 
 SCORER = "f1"  # where none was asked for: answers out of a passage are short, and their words count
 
@@ -61,7 +60,7 @@ def measure(models: Sequence[Model], data: str, config: Config, show: Progress, 
             show.begin(f"asking {name}", len(said))
             replies = ask(model.engine, said, sampling, show, Path(folder) / f"{place}.jsonl", name, log_loss=False)
             answers = score(put.every, replies, scorers)
-            heard[name] = _heard(put, answers, _sure(model, said[: len(put.own)], replies, show))
+            heard[name] = _heard(put, answers, certainty(model.engine, said[: len(put.own)], replies, show))
     metric = next(iter(scorers))
     found = report(heard, metric, sure)
     notes = list(put.dataset.notes)
@@ -104,20 +103,3 @@ def _heard(put: _Asked, answers: Sequence[Answer], sure: Sequence[float] | None)
     return Heard(
         answers[:count], [exchanged.get(at) for at in range(count)], answers[count + len(put.strangers) :], sure
     )
-
-
-def _sure(model: Model, said: Sequence[Prompt], replies: Sequence[Reply], show: Progress) -> list[float] | None:
-    """Return how sure a model is of its replies: the geometric mean of its tokens' probabilities.
-
-    None of a model behind a server, which does not tell. Source: Malinin and Gales 2021, arXiv:2002.07650, section 3,
-    for the length-normalised likelihood.
-    """
-    if not isinstance(model.engine, Local):
-        return None
-    rows = []
-    for prompt, reply in zip(said, replies, strict=False):
-        ids, begin = model.engine.renderer.answer(prompt, reply.text)
-        rows.append(Tokens(tuple(ids), tuple(float(at >= begin) for at in range(len(ids))), prompt.source))
-    show.begin("reading the answers again", len(rows))
-    found = row_logprobs(Policy(model.engine.model), rows, model.engine.between, show.advance)
-    return [float(logprobs.mean().exp()) for logprobs, _ in found]

@@ -8,7 +8,8 @@ from markupsafe import Markup
 
 from whet.pages.words import clean, number, template
 from whet.tune import plots
-from whet.tune.page import ABOUT, duration, interval
+from whet.tune.page import ABOUT, duration
+from whet.tune.sections import interval
 
 WORDS = {
     "prompt": "Prompt", "few_shot": "Show examples", "rag": "Show passages", "tune": "Tune", "more_data": "More data",

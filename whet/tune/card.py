@@ -16,10 +16,10 @@ from whet.tune.page import (
     comparison_rows,
     duration,
     headline,
-    interval,
     level,
     test_set,
 )
+from whet.tune.sections import interval
 
 LICENSES = frozenset(
     ("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0",

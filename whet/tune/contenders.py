@@ -6,8 +6,10 @@ from typing import Literal
 
 from whet.config.tree import Config
 from whet.data.split import draw_prompts, prompts
+from whet.engines.embedded import Embedder
 from whet.engines.fewshot import FewShot
 from whet.engines.local import Local
+from whet.engines.nearest import Index, Nearest
 from whet.engines.rag import Rag
 from whet.train.prepare import Prepared
 from whet.tune.interview import Contender, Interview
@@ -23,7 +25,11 @@ PASSAGES = (1, 3)
 
 
 class Table:
-    """What contenders are made from: the questions, and the rows that they may learn a way from."""
+    """What contenders are made from: the questions, and the rows that they may learn a way from.
+
+    Raises:
+        UsageError: `eval.embedder` cannot be had.
+    """
 
     def __init__(
         self, config: Config, prepared: Prepared, asked: Questions, interview: Interview, examples: Sequence[Chat]
@@ -32,6 +38,9 @@ class Table:
         self._asked, self._interview = asked, interview
         self._examples = examples
         self._listed = listed(prepared.labels)
+        embedder = Embedder(config.eval.embedder) if config.eval.embedder else None
+        self._index: Index = embedder or Nearest
+        self._by = embedder.name if embedder else "BM25"
 
     def validation(self) -> tuple[Prompt, ...]:
         """Return the questions by which ways are chosen, those of the validation rows that fit."""
@@ -79,7 +88,7 @@ class Table:
         shots = self.config.eval.shots
 
         def shower(count: int, same: bool) -> FewShot:
-            return FewShot(engine, self._examples, count, self._fits, same=same)
+            return FewShot(engine, self._examples, count, self._fits, same=same, index=self._index)
 
         kinds: Sequence[tuple[int, bool]] = [(shots, False)] if isinstance(shots, int) else _kinds(SHOTS)
         ways = {
@@ -90,7 +99,7 @@ class Table:
         chosen = shower(*kinds[list(ways).index(won.name)])
         extended = tuple(chosen.extend([self._listed(prompt) for prompt in self._asked.prompts]))
         mean = sum(chosen.shown) / max(1, len(chosen.shown))
-        which = "the same for all" if won.name.endswith("fixed") else "nearest by BM25"
+        which = "the same for all" if won.name.endswith("fixed") else f"nearest by {self._by}"
         said = f"{mean:.3g} examples a prompt, {which} of {len(self._examples):,} training rows"
         return Contender("few_shot", engine, extended, (*self._told(), *([won.remark] if won.remark else []), said))
 
@@ -100,7 +109,7 @@ class Table:
         counts = PASSAGES if wanted == "auto" else (wanted,)
 
         def shower(count: int) -> Rag:
-            return Rag(sources, count, self._fits)
+            return Rag(sources, count, self._fits, self._index)
 
         def worded(extend: Extend) -> Extend:
             return self._worded(extend) if name == "rag" else extend
@@ -111,7 +120,7 @@ class Table:
         extended = worded(chosen.extend)(self._asked.prompts)
         mean = sum(map(len, chosen.shown)) / max(1, len(chosen.shown))
         where = "documents" if self.config.eval.documents else "training rows"
-        said = f"{mean:.3g} passages a prompt, nearest by BM25 of {len(sources):,} from {where}"
+        said = f"{mean:.3g} passages a prompt, nearest by {self._by} of {len(sources):,} from {where}"
         remarks = (*(self._told() if name == "rag" else ()), *([won.remark] if won.remark else []), said)
         return Contender(name, engine, tuple(extended), remarks, tuple(map(tuple, chosen.shown)))
 

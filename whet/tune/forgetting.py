@@ -14,15 +14,16 @@ from whet.engines.local import Local
 from whet.engines.open import open_model
 from whet.errors import UsageError
 from whet.evals.bounds import bound, numbers
+from whet.evals.divergence import divergences
 from whet.evals.evaluate import row_losses
-from whet.evals.likelihood import scored
+from whet.evals.likelihood import continuation, scored
 from whet.evals.stats import mean_interval, paired_difference
 from whet.evals.suites import Item, Suite, load_suite
 from whet.models.adapt import scaled, switched_off, weaken
 from whet.models.policy import Policy
 from whet.runs.run import Run
 from whet.train.prepare import Prepared
-from whet.types import Progress
+from whet.types import Progress, Tokens
 
 SCALES = (1.0, 0.8, 0.6, 0.4, 0.2)  # of the adapter, the strongest first
 FILE = "forgetting.json"
@@ -110,8 +111,9 @@ def forgotten(
 ) -> dict[str, Any]:
     """Return how the tuned model and its base answer general questions, with the paired difference of each suite.
 
-    Of a suite of texts it is the log-loss, nats a token, of which less is better. `base` may be the tuned model, whose
-    adapter is then switched off.
+    Of a suite of texts it is the log-loss, nats a token, of which less is better. `divergence` is how far what is said
+    next was moved on each suite's own words, KL(base || tuned) in nats a token: what moves before answers do. `base`
+    may be the tuned model, whose adapter is then switched off.
     """
     options: dict[str, Any] = {
         "resamples": config.eval.resamples, "confidence": config.eval.confidence, "seed": config.seed,
@@ -119,6 +121,7 @@ def forgotten(
     with switched_off(base.model):
         before = {suite.name: _marks(base, suite, "the base", show, between) for suite in asked.judging}
     after = {suite.name: _marks(tuned, suite, "the tuned model", show, between) for suite in asked.judging}
+    moved = {suite.name: _moved(tuned, base, suite, show, between) for suite in asked.judging}
 
     def told(old: Sequence[float], new: Sequence[float]) -> dict[str, Any]:
         gap = paired_difference(new, old, **options)
@@ -131,15 +134,20 @@ def forgotten(
 
     found: dict[str, Any] = {
         "suites": {
-            suite.name: {**told(before[suite.name], after[suite.name]), "metric": suite.decides}
+            suite.name: {
+                **told(before[suite.name], after[suite.name]),
+                "metric": suite.decides,
+                "divergence": numbers(mean_interval(moved[suite.name], **options)),
+            }
             for suite in asked.judging
         }
     }
     asked_right = [suite.name for suite in asked.judging if suite.kind == "choice"]
     if asked_right:
         every = told(*([mark for name in asked_right for mark in side[name]] for side in (before, after)))
+        far = [nats for name in asked_right for nats in moved[name]]
         found |= {
-            "all": {**every, "metric": "right answers"},
+            "all": {**every, "metric": "right answers", "divergence": numbers(mean_interval(far, **options))},
             "sentence": _sentence(every["difference"], config.eval.forgetting),
         }
     return found
@@ -169,6 +177,20 @@ def _marks(engine: Local, suite: Suite, who: str, show: Progress, between: Calla
     if suite.kind == "text":
         return [float(answer.reply.log_loss or 0.0) for answer in answers]
     return [answer.scores[suite.decides].value for answer in answers]
+
+
+def _moved(tuned: Local, base: Local, suite: Suite, show: Progress, between: Callable[[], None]) -> list[float]:
+    """Return the divergence of each item, over its question and right answer, or its text."""
+    show.begin(f"how far words moved: {suite.name}", len(suite.items))
+    rows = [_all_of(tuned, item) for item in suite.items]
+    policies = Policy(tuned.model), Policy(base.model)
+    return divergences(*policies, rows, between, show.advance)
+
+
+def _all_of(engine: Local, item: Item) -> Tokens:
+    said = item.between + item.choices[item.gold]
+    ids = continuation(engine.renderer, item.prompt, said, engine.context).ids
+    return Tokens(ids, tuple(float(at > 0) for at in range(len(ids))))
 
 
 def _mean(engine: Local, suites: Sequence[Suite], who: str, show: Progress, between: Callable[[], None]) -> float:

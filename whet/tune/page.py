@@ -19,7 +19,8 @@ from markupsafe import Markup
 
 from whet.data.trail import sentences
 from whet.pages.words import clean, finite, number, template
-from whet.tune import plots
+from whet.tune import plots, sections
+from whet.tune.sections import chance, interval, signed
 
 LOWER = frozenset({"log_loss"})
 """Metrics of which less is better."""
@@ -48,8 +49,8 @@ def page(report: Mapping[str, Any]) -> str:
         labels=[_label(row) for row in report.get("labels") or ()], data=_data(report),
         recipe=str(report.get("recipe") or ""), adapter=_pairs(report.get("adapter")),
         base=_pairs(report.get("base")), environment=_pairs(report.get("environment")),
-        lineage=_pairs(report.get("lineage")), commands=commands(report), forgetting=_forgetting(report),
-        beside=told_beside(report),
+        lineage=_pairs(report.get("lineage")), commands=commands(report), beside=told_beside(report),
+        forgetting=sections.forgetting(report), where=sections.where(report), known=sections.certainty(report),
     )  # fmt: skip
 
 
@@ -83,13 +84,6 @@ def headline(report: Mapping[str, Any]) -> tuple[str, str]:
         before, after = number(losses["zero_shot"]), number(losses["tuned"])
         return "none", f"Log-loss {before} before tuning, {after} after; no test of the difference was made."
     return "none", "Nothing was compared, so whether tuning helped is not known."
-
-
-def interval(figures: Mapping[str, Any], *, signed: bool = False) -> str:
-    """Return "low to high", or nothing if it is not known."""
-    show = _signed if signed else number
-    ends = _numbers([figures.get("low"), figures.get("high")])
-    return f"{show(ends[0])} to {show(ends[1])}" if len(ends) == 2 else ""
 
 
 def duration(seconds: Any) -> str:
@@ -148,10 +142,10 @@ def comparison_rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         {
             "metric": row.get("metric") or "-",
             "against": row.get("against") or "-",
-            "difference": _signed(row.get("difference")),
-            "interval": interval(row, signed=True) or "-",
-            "p": _chance(row.get("p_value")),
-            "mcnemar": _chance(row.get("mcnemar")),
+            "difference": signed(row.get("difference")),
+            "interval": interval(row, sign=True) or "-",
+            "p": chance(row.get("p_value")),
+            "mcnemar": chance(row.get("mcnemar")),
             "least": number(row.get("minimum_effect")),
             "rows": number(row.get("rows"), 0),
             "reading": _reading(row),
@@ -195,23 +189,6 @@ def _contenders(report: Mapping[str, Any]) -> dict[str, Any]:
     return {"metrics": metrics, "entries": rows, "decides": decides, "lower": LOWER}
 
 
-def _forgetting(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how general questions were answered before and after, as text; empty where none were asked."""
-    if not (found := report.get("forgetting")):
-        return {}
-    sides = {**found["suites"], **({"all": found["all"]} if "all" in found else {})}
-    rows = [
-        {
-            "name": name, "metric": one["metric"], "items": number(one["items"], 0),
-            "base": number(one["base"]["value"]), "tuned": number(one["tuned"]["value"]),
-            "difference": _signed(one["difference"]["value"]), "interval": interval(one["difference"], signed=True),
-        }
-        for name, one in sides.items()
-    ]  # fmt: skip
-    curve = [{name: number(value) for name, value in point.items()} for point in found.get("curve", ())]
-    return {"sentence": found.get("sentence", ""), "rows": rows, "curve": curve}
-
-
 def _examples(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     shown = report.get("examples") or {}
     return [
@@ -230,7 +207,7 @@ def _example(row: Mapping[str, Any]) -> dict[str, Any]:
             {"name": name, "text": str(replies[name] or ""), "score": number(scores.get(name))}
             for name in sorted(replies, key=lambda name: name != "tuned")
         ],
-        "difference": _signed(row.get("difference")),
+        "difference": signed(row.get("difference")),
     }
 
 
@@ -314,7 +291,8 @@ def _figures(report: Mapping[str, Any]) -> dict[str, Markup]:
         drawn["lengths"] = lambda: plots.lengths(lengths, longest=longest)
     if gains:
         drawn["differences"] = lambda: plots.differences(decides, baseline, gains)
-    every = ("loss", "contenders", "lengths", "differences")
+    drawn |= sections.figures(report)
+    every = ("loss", "contenders", "lengths", "differences", "cost", "calibration", "forgetting")
     return {name: Markup(drawn[name]() if name in drawn else "") for name in every}
 
 
@@ -340,17 +318,8 @@ def _numbers(values: Sequence[Any] | None) -> list[float]:
     return [float(value) for value in values or () if finite(value)]
 
 
-def _signed(value: Any) -> str:
-    text = number(value)
-    return text if text.startswith("-") else f"+{text}"
-
-
 def _percent(share: Any) -> str:
     return f"{100 * share:.0f} %" if finite(share) else "-"
-
-
-def _chance(p: Any) -> str:
-    return "< 0.001" if finite(p) and p < 0.001 else number(p)
 
 
 def _moment(created: Any) -> str:

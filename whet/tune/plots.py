@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 from whet.pages.figures import ACCENT, BAD, GOOD, SECOND, SOFT, Axes, drawn
 
-__all__ = ["Point", "contenders", "cost", "differences", "learning", "lengths", "loss_curves"]
+__all__ = [
+    "Point", "calibration", "contenders", "cost", "differences", "forgetting", "learning", "lengths", "loss_curves",
+]  # fmt: skip
 
 Point = tuple[float, float]
 """(x, y), both finite."""
@@ -150,6 +152,45 @@ def cost(metric: str, rows: Sequence[tuple[str, float, float]]) -> str:
 
     said = "; ".join(f"{name} {value:.3f} in {seconds:.3g} s" for name, seconds, value in rows)
     return drawn("cost", f"{metric} against seconds an answer", f"{said}.", 240, paint)
+
+
+def calibration(bins: Sequence[tuple[float, float, float, float]]) -> str:
+    """Return how often answers are right by how sure the model is. A bin: certainty, share right, low, high."""
+
+    def paint(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle=(0, (4, 3)), label="as sure as right")
+        for at, _, low, high in bins:
+            axes.plot([at, at], [low, high], color=ACCENT, linewidth=2, solid_capstyle="butt")
+        axes.plot(
+            [one[0] for one in bins], [one[1] for one in bins], color=ACCENT, marker="o", linewidth=1.2, label="tuned"
+        )
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_xlabel("how sure it is of its answer")
+        axes.set_ylabel("share right")
+        axes.legend(fontsize=9)
+
+    said = "; ".join(f"{sure:.2f} sure, {right:.2f} right ({low:.2f} to {high:.2f})" for sure, right, low, high in bins)
+    return drawn("calibration", "Share right by certainty", f"{said}.", 260, paint)
+
+
+def forgetting(suites: Sequence[tuple[str, float, float]]) -> str:
+    """Return each suite's share of right answers before tuning and after. A suite: name, before, after."""
+
+    def paint(axes: Axes) -> None:
+        for place, (_, before, after) in enumerate(suites):
+            axes.plot([before, after], [place, place], color=GOOD if after >= before else BAD, linewidth=2)
+            axes.plot([before], [place], color=SOFT, marker="o", markersize=8, label="" if place else "before")
+            axes.plot([after], [place], color=ACCENT, marker="o", markersize=8, label="" if place else "after")
+        axes.set_yticks(range(len(suites)), [name for name, *_ in suites])
+        axes.set_ylim(len(suites) - 0.5, -0.6)
+        axes.grid(visible=False, axis="y")
+        axes.margins(x=0.1)
+        axes.set_xlabel("right answers")
+        axes.legend(fontsize=9)
+
+    said = "; ".join(f"{name} {before:.3f} before, {after:.3f} after" for name, before, after in suites)
+    return drawn("forgetting", "General questions before and after", f"{said}.", 90 + 40 * len(suites), paint)
 
 
 def _columns(points: Sequence[Point]) -> tuple[list[float], list[float]]:

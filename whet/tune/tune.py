@@ -5,40 +5,40 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from whet.config.load import dump
 from whet.config.tree import Config
 from whet.data.content import content_hash
 from whet.data.preflight import render_all, reply_length
 from whet.data.split import draw
-from whet.data.trail import follow
 from whet.engines.endpoint import Endpoint, from_name
 from whet.engines.fewshot import last_exchange
 from whet.engines.local import Local
 from whet.engines.open import open_model
 from whet.errors import DataError, Problem, UsageError
+from whet.evals.certainty import account
 from whet.evals.evaluate import row_losses
 from whet.models.adapt import switched_off
 from whet.models.load import load
 from whet.models.policy import Policy
-from whet.models.source import BUILT_IN
 from whet.runs.looks import look
 from whet.runs.run import Run, replace_whole
 from whet.train.drift import check_drift
-from whet.train.plan import make
 from whet.train.prepare import Prepared, prepare
 from whet.train.stop import Stop
 from whet.train.train import Trained, train
 from whet.tune import compare
 from whet.tune.card import card
+from whet.tune.certainty import certainty
 from whet.tune.contenders import Table
 from whet.tune.forgetting import Panel, forgotten, keep_to_budget, panel
 from whet.tune.interview import Interview
 from whet.tune.judging import preferred
 from whet.tune.page import page
 from whet.tune.passages import by_passage, judged, together, unit
-from whet.tune.questions import Questions, questions
+from whet.tune.questions import questions
+from whet.tune.report import described, learned_from
 from whet.tune.seeds import again
 from whet.tune.several import opened
+from whet.tune.where import parts, where
 from whet.types import Chat, Message, Progress, Prompt, Sampling, Text
 
 
@@ -75,14 +75,16 @@ def tune(
     scorers = compare.scorers_for(config.eval, targets, prepared.labels)  # a misspelt one is told before training
     compare.try_out(scorers, asked.prompts[0])
     servers = _servers(config)
+    by = parts(asked.prompts, config.eval.slices)
+    interview = Interview(run.path / "replies", asked.prompts, sampling, scorers, show)
+    shown = [row for row in prepared.splits.train if isinstance(row, Chat)] if trial is None else trial
+    table = Table(config, prepared, asked, interview, shown)
     trained = _train_once(config, run, prepared, show, stop, allow_drift)
     start = time.time()
     kept = _kept(config, run, prepared, general, show, stop)
-    interview = Interview(run.path / "replies", asked.prompts, sampling, scorers, show)
-    shown = [row for row in prepared.splits.train if isinstance(row, Chat)] if trial is None else trial
-    _ask_everyone(config, run, prepared, asked, interview, stop, servers, shown)
+    sure = _ask_everyone(config, run, prepared, table, interview, stop, servers)
     answers = interview.answers
-    report = _report(config, run, prepared, trained, begun, start)
+    report = described(config, run, prepared, trained, begun, start)
     report["seconds"]["evaluation"] = sum(one.reply.seconds for replies in answers.values() for one in replies)
     report["data"]["questions"] = len(asked.prompts)
     report["data"]["notes"] += asked.notes
@@ -90,6 +92,10 @@ def tune(
     if trial is None:
         _count_look(report, run, prepared, show)
     _judge(report, interview, config, prepared)
+    if "tuned" in answers:
+        report["where"] = where(answers["tuned"], report["decides"], prepared.labels, by, config)
+    if sure:
+        report["certainty"] = account(sure, report["scores"]["tuned"], config.eval.confidence)
     if config.eval.judge and "tuned" in answers:
         judge = opened(config.eval.judge, config, show).engine
         judge.between = lambda: stop.check(str(run.path))
@@ -131,7 +137,7 @@ def _train_once(config: Config, run: Run, prepared: Prepared, show: Progress, st
     """Return what training gave; a run that is resumed after its training does not train again."""
     if (run.path / "trained.json").exists() and (run.path / "model").is_dir():
         saved = run.read_json("trained.json")
-        check_drift(config, run, prepared, allow_drift, _learned_from(run))
+        check_drift(config, run, prepared, allow_drift, learned_from(run))
         saved.pop("fingerprint", None)
         return Trained(**{**saved, "loss": tuple(saved["loss"]), "validation": tuple(map(tuple, saved["validation"]))})
     check_drift(config, run, prepared, allow_drift)
@@ -140,28 +146,20 @@ def _train_once(config: Config, run: Run, prepared: Prepared, show: Progress, st
     return trained
 
 
-def _learned_from(run: Run) -> dict[str, str]:
-    """Return what training ended with."""
-    found: dict[str, str] = run.read_json("trained.json").get("fingerprint") or run.read_json("fingerprint.json")
-    return found  # runs that were trained before it was kept there have the other
-
-
 def _ask_everyone(
     config: Config,
     run: Run,
     prepared: Prepared,
-    asked: Questions,
+    table: Table,
     interview: Interview,
     stop: Stop,
     servers: dict[str, Endpoint],
-    examples: Sequence[Chat],
-) -> None:
-    """Ask every contender the same questions."""
+) -> list[float] | None:
+    """Ask every contender the same questions, and return how sure the tuned model is of each answer."""
     engine = open_model(
         str(run.path), config.model, interview.show.say
     ).engine  # as saved, so what is judged is what is served
     engine.between = lambda: stop.check(str(run.path))
-    table = Table(config, prepared, asked, interview, examples)
     base = engine if config.adapter.kind == "lora" else _base_engine(prepared, engine)
     base.between = engine.between
     with switched_off(base.model):
@@ -172,6 +170,9 @@ def _ask_everyone(
     for name, server in servers.items():
         server.between = engine.between
         interview.hold(table.server(name, server))
+    if not (said := interview.answers.get("tuned")):
+        return None
+    return certainty(engine, [one.prompt for one in said], [one.reply for one in said], interview.show)
 
 
 def _servers(config: Config) -> dict[str, Endpoint]:
@@ -276,7 +277,7 @@ def _tune_text(
     with switched_off(base.model):
         before = row_losses(Policy(base.model), rows)
     losses = {"zero_shot": before, "tuned": row_losses(Policy(engine.model), rows)}
-    report = _report(config, run, prepared, trained, begun, start)
+    report = described(config, run, prepared, trained, begun, start)
     report["data"]["questions"] = len(set(leaders))
     _count_look(report, run, prepared, show)
     by_name = {name: by_passage(found, rows, leaders) for name, found in losses.items()}
@@ -285,72 +286,7 @@ def _tune_text(
     return report
 
 
-def _report(
-    config: Config, run: Run, prepared: Prepared, trained: Trained, begun: float, asked: float
-) -> dict[str, Any]:
-    """Return everything about the run that is not a comparison."""
-    known = BUILT_IN.get(config.model.name)
-    plan = make(config, len(prepared.train.rows), prepared.hidden)
-    metrics, evals = list(run.read("metrics")), list(run.read("evals"))
-    drifted = [event["what"] for event in run.read("events") if event["event"] == "drift allowed" and "what" in event]
-    return {
-        "run": str(run.path),
-        "created": run.read_json("run.json")["created"],
-        "seconds": {
-            "total": time.time() - begun,
-            "training": trained.seconds,
-            "evaluation": time.time() - asked,
-        },
-        "training": {
-            **trained.as_dict(),
-            "plan": plan.as_dict(),
-            "history": {
-                "train": [[entry["step"], entry["loss"]] for entry in metrics],
-                "validation": [[entry["step"], entry["loss"]] for entry in evals],
-            },
-        },
-        "data": {
-            "files": dict(prepared.digests),
-            "trails": {path: trail for path in prepared.digests if (trail := follow(path)[0])},
-            "rows": {side: len(getattr(prepared.splits, side)) for side in ("train", "validation", "test")}
-            | ({"mixed in": prepared.mixed} if prepared.mixed else {}),
-            "tokens": prepared.train.tokens,
-            "trained_tokens": prepared.train.trained,
-            "longest": prepared.longest,
-            "lengths": [len(row.ids) for row in prepared.train.rows],
-            "notes": [*prepared.notes, *drifted],
-            "instruction": prepared.instruction,
-            "shape": prepared.shape,
-        },
-        "base": {
-            "name": prepared.base.name,
-            "origin": prepared.base.origin,
-            "public_name": prepared.base.public_name,
-            "license": known.license if known else None,
-            "quantize": config.model.quantize,
-        },
-        "adapter": config.adapter.model_dump(),
-        "recipe": dump(config),
-        "environment": run.read_json("run.json")["environment"],
-        "lineage": _learned_from(run),
-    }
-
-
 def _write(run: Run, report: dict[str, Any]) -> None:
     run.write_json("report.json", report)
     replace_whole(run.path / "report.html", page(report))
     replace_whole(run.path / "README.md", card(report))
-
-
-def summary(report: dict[str, Any]) -> dict[str, Any]:
-    """Return the object that `--json` prints: the contract of the main job."""
-    found = report.get("verdict")
-    fields = ("status", "metric", "difference", "low", "high", "rows", "baseline", "sentence")
-    return {
-        "run": report["run"],
-        "model": f"{report['run']}/model",
-        "verdict": {name: found[name] for name in fields} if found else None,
-        "contenders": {name: figures["metrics"] for name, figures in report["contenders"].items()},
-        **{name: report[name] for name in ("forgetting", "judged", "seeds") if name in report},
-        "seconds": round(report["seconds"]["total"], 1),
-    }
