@@ -126,3 +126,46 @@ def test_models_are_evaluated_and_compared_on_suites(tiny, tmp_path):
     done = command.run("evaluate", "http://127.0.0.1:9/v1#x", folder)
     assert done.returncode == 2
     assert "does not tell how likely" in done.stderr
+
+
+REPLY = 'name: form\nkind: reply\nprompt: "{prompt}"\nscorers: [instructions, exact]\ntarget: right\nmax_tokens: 8\n'
+
+
+def asked_rows(*rights):
+    names = {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
+    return [{"prompt": f"say {right}", "right": right, **names} for right in rights]
+
+
+def test_replies_are_made_and_scored_by_what_the_rows_ask(tiny, tmp_path):
+    folder = suite(tmp_path / "s", asked_rows("one", "two", "three"), REPLY)
+    found = json.loads(command.whet("compare", tiny, tiny, "--data", folder, "model.dtype=float32", "--json").stdout)
+    assert (found["rows"], found["decides"]) == (3, "instructions")
+    first, second = found["contenders"].values()
+    assert set(first) == {"instructions", "exact"}
+    assert first == second
+
+
+def test_a_right_answer_that_is_not_given_full_marks_is_refused_with_its_line(tmp_path):
+    with pytest.raises(DataError) as told:
+        load_suite(suite(tmp_path / "s", asked_rows("one", "two, three", "four, five"), REPLY))
+    assert [problem.line for problem in told.value.problems] == [2, 3]
+    what = "the right answer has less than full marks (instructions gives it 0: 0 of 1 kept; not punctuation:no_comma)"
+    assert told.value.problems[0].what == what
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (REPLY.replace("scorers: [instructions, exact]\n", ""), "nobody judges the replies"),
+        (REPLY.replace("exact", "exakt"), "did you mean exact"),
+        (REPLY.replace("right", "wrong"), "'wrong' is no text"),
+        (
+            REPLY.replace("[instructions, exact]", "[regex]").replace("target: right\n", ""),
+            "there is no pattern to match",
+        ),
+    ],
+)
+def test_a_suite_of_replies_that_cannot_be_judged_is_refused(tmp_path, text, said):
+    with pytest.raises(DataError) as told:
+        load_suite(suite(tmp_path / "s", asked_rows("one"), text))
+    assert said in str(told.value)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from whet.errors import RunError
+from whet.evals.suites import Suite
 from whet.models.batch import collate, cut
 from whet.models.policy import Policy
 from whet.runs.run import disk
@@ -91,6 +92,13 @@ def score(prompts: Sequence[Prompt], replies: Sequence[Reply], scorers: Mapping[
         Answer(prompt, reply, {name: scorer(prompt, reply.text) for name, scorer in scorers.items()})
         for prompt, reply in zip(prompts, replies, strict=True)
     ]
+
+
+def replied(engine: Engine, suite: Suite, show: Progress, file: Path | None = None, about: str = "") -> list[Answer]:
+    """Return what a model replies to the questions of a suite, with their scores; with `file` as in `ask`."""
+    asked = [item.question for item in suite.items]
+    replies = ask(engine, asked, Sampling(max_tokens=suite.max_tokens), show, file, about, log_loss=False)
+    return score(asked, replies, suite.scorers)
 
 
 def _nothing(*_: object) -> None:

@@ -12,24 +12,34 @@ r"""A suite: rows and how they are judged, in a folder with a `suite.yaml`, so t
     kind: text
     text: text              # the column whose log-loss is measured
 
+    kind: reply             # the model answers, and scorers judge
+    prompt: "{prompt}"
+    scorers: [instructions] # the first decides; a row's other columns are theirs to use
+    target: answer          # the column with the right answer, if there is one; it has to score 1
+    max_tokens: 256         # of a reply
+
 Keys are strict, rows are checked whole before a model is asked.
 """
 
 import json
 import string
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from whet.data.formats import rows_of
 from whet.data.scan import Findings, Unreadable
-from whet.errors import DataError, Problem
+from whet.errors import DataError, Problem, UsageError
+from whet.plugins import find
+from whet.types import Frozen, Message, Prompt, Scorer
 
 FILE = "suite.yaml"
 LEAST = 2  # choices
+Kind = Literal["choice", "text", "reply"]
 
 
 class Settings(BaseModel):
@@ -38,7 +48,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    kind: Literal["choice", "text"]
+    kind: Kind
     rows: str = "rows.jsonl"
     prompt: str = "{query}"
     choices: str = "choices"
@@ -46,13 +56,17 @@ class Settings(BaseModel):
     between: str = " "
     decides: Literal["acc", "acc_norm"] = "acc_norm"
     text: str = "text"
+    scorers: tuple[str, ...] = ()
+    target: str | None = None
+    max_tokens: int = Field(256, ge=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One question: what is said before, what may follow, and which of these is right. A text has one choice.
 
-    `between` stands between the two.
+    `between` stands between the two. A question to be replied to has its right answer as its choice, if there is one,
+    and `row` is what scorers may use.
     """
 
     prompt: str
@@ -60,6 +74,12 @@ class Item:
     gold: int
     source: str
     between: str = ""
+    row: Frozen = field(default_factory=dict)
+
+    @property
+    def question(self) -> Prompt:
+        """The item as a model is asked it."""
+        return Prompt((Message("user", self.prompt),), self.choices, self.source, item=self.row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +87,12 @@ class Suite:
     """The items of a suite, and the metric that decides."""
 
     name: str
-    kind: Literal["choice", "text"]
+    kind: Kind
     decides: str
     items: tuple[Item, ...]
     folder: Path
+    scorers: Mapping[str, Scorer] = field(default_factory=dict)
+    max_tokens: int = 0
 
 
 def is_suite(name: str) -> bool:
@@ -88,6 +110,7 @@ def load_suite(name: str | Path) -> Suite:
     path = Path(name)
     file = path if path.name == FILE else path / FILE
     settings = _settings(file)
+    scorers = _scorers(settings, file)
     place = file.parent / settings.rows
     if not place.resolve().is_relative_to(file.parent.resolve()):
         what = f"rows: {settings.rows!r} lies outside the suite; put it beside this file"
@@ -96,8 +119,11 @@ def load_suite(name: str | Path) -> Suite:
     items = []
     try:
         for number, row in rows_of(place, found, []):
-            if isinstance(item := _item(settings, row, f"{place}:{number}"), str):
+            item = _item(settings, row, f"{place}:{number}")
+            if isinstance(item, str):
                 found.add(number, item)
+            elif why := _full_marks(item, scorers):
+                found.add(number, why)
             else:
                 items.append(item)
     except Unreadable:
@@ -108,8 +134,8 @@ def load_suite(name: str | Path) -> Suite:
         found.problems.append(Problem(str(place), 0, "there are no rows in it; add some"))
     if found.problems:
         raise DataError(found.problems)
-    decides = settings.decides if settings.kind == "choice" else "log_loss"
-    return Suite(settings.name, settings.kind, decides, tuple(items), file.parent)
+    decides = {"choice": settings.decides, "text": "log_loss", "reply": next(iter(scorers), "")}[settings.kind]
+    return Suite(settings.name, settings.kind, decides, tuple(items), file.parent, scorers, settings.max_tokens)
 
 
 def _settings(file: Path) -> Settings:
@@ -124,6 +150,29 @@ def _settings(file: Path) -> Settings:
         raise DataError([Problem(str(file), 0, what) for what in problems]) from None
 
 
+def _scorers(settings: Settings, file: Path) -> dict[str, Scorer]:
+    if settings.kind == "reply" and not settings.scorers:
+        raise DataError([Problem(str(file), 0, "scorers: nobody judges the replies; name one, such as [exact]")])
+    try:
+        return {name: find("scorers", name) for name in settings.scorers}
+    except UsageError as error:
+        raise DataError([Problem(str(file), 0, f"scorers: {error}")]) from None
+
+
+def _full_marks(item: Item, scorers: Mapping[str, Scorer]) -> str:
+    """Return what keeps the right answer from full marks, or what a scorer lacks in the row; nothing if all is well."""
+    if not scorers:
+        return ""
+    try:
+        marks = {name: scorer(item.question, (*item.choices, "")[0]) for name, scorer in scorers.items()}
+    except Exception as error:  # a scorer may be the user's own
+        return str(error).removeprefix(f"{item.source}: ") or repr(error)
+    if not item.choices:
+        return ""
+    less = [f"{name} gives it {mark.value:g}: {mark.why}" for name, mark in marks.items() if mark.value < 1 - 1e-9]
+    return f"the right answer has less than full marks ({less[0]})" if less else ""
+
+
 def _item(settings: Settings, row: dict[str, Any], source: str) -> Item | str:
     """Return the item of a row, or what is wrong with it."""
     if settings.kind == "text":
@@ -132,6 +181,8 @@ def _item(settings: Settings, row: dict[str, Any], source: str) -> Item | str:
     fields = [name for _, name, _, _ in string.Formatter().parse(settings.prompt) if name is not None]
     if absent := [name for name in fields if name not in row]:
         return f"no column {absent[0]!r}, which the suite's prompt names; the columns are {', '.join(row)}"
+    if settings.kind == "reply":
+        return _asked(settings, row, fields, source)
     choices, gold = row.get(settings.choices), row.get(settings.gold)
     listed = isinstance(choices, list) and len(choices) >= LEAST
     if not listed or not all(isinstance(one, str) and one for one in choices or ()):
@@ -140,3 +191,16 @@ def _item(settings: Settings, row: dict[str, Any], source: str) -> Item | str:
         return f"{settings.gold!r} is {json.dumps(gold)}, which is no number from 0 to {len(choices or ()) - 1}"
     prompt = settings.prompt.format_map({name: str(row[name]) for name in fields})
     return Item(prompt, tuple(choices or ()), gold, source, settings.between)
+
+
+def _asked(settings: Settings, row: dict[str, Any], fields: Sequence[str], source: str) -> Item | str:
+    """Return a question to be replied to."""
+    prompt = settings.prompt.format_map({name: str(row[name]) for name in fields})
+    if not prompt.strip():
+        return "the question is empty"
+    if settings.target is None:
+        return Item(prompt, (), 0, source, row=row)
+    target = row.get(settings.target)
+    if not isinstance(target, str) or not target:
+        return f"{settings.target!r} is no text"
+    return Item(prompt, (target,), 0, source, row=row)

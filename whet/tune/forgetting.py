@@ -15,7 +15,7 @@ from whet.engines.open import open_model
 from whet.errors import UsageError
 from whet.evals.bounds import bound, numbers
 from whet.evals.divergence import divergences
-from whet.evals.evaluate import row_losses
+from whet.evals.evaluate import replied, row_losses
 from whet.evals.likelihood import continuation, scored
 from whet.evals.stats import mean_interval, paired_difference
 from whet.evals.suites import Item, Suite, load_suite
@@ -142,7 +142,7 @@ def forgotten(
             for suite in asked.judging
         }
     }
-    asked_right = [suite.name for suite in asked.judging if suite.kind == "choice"]
+    asked_right = [suite.name for suite in asked.judging if suite.kind != "text"]
     if asked_right:
         every = told(*([mark for name in asked_right for mark in side[name]] for side in (before, after)))
         far = [nats for name in asked_right for nats in moved[name]]
@@ -173,6 +173,9 @@ def _sentence(gap: Mapping[str, Any], budget: float | None) -> str:
 
 def _marks(engine: Local, suite: Suite, who: str, show: Progress, between: Callable[[], None]) -> list[float]:
     show.begin(f"asking {who}: {suite.name}", len(suite.items))
+    if suite.kind == "reply":
+        engine.between = between
+        return [answer.scores[suite.decides].value for answer in replied(engine, suite, show)]
     answers = scored(Policy(engine.model), engine.renderer, suite, engine.context, between, show.advance)
     if suite.kind == "text":
         return [float(answer.reply.log_loss or 0.0) for answer in answers]
@@ -188,7 +191,7 @@ def _moved(tuned: Local, base: Local, suite: Suite, show: Progress, between: Cal
 
 
 def _all_of(engine: Local, item: Item) -> Tokens:
-    said = item.between + item.choices[item.gold]
+    said = item.between + (*item.choices, "")[item.gold]
     ids = continuation(engine.renderer, item.prompt, said, engine.context).ids
     return Tokens(ids, tuple(float(at > 0) for at in range(len(ids))))
 

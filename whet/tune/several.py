@@ -24,7 +24,7 @@ from whet.engines.named import Stoppable
 from whet.engines.open import open_model
 from whet.errors import DataError, Interrupted, Problem, UsageError
 from whet.evals.clusters import clusters
-from whet.evals.evaluate import Answer
+from whet.evals.evaluate import Answer, replied
 from whet.evals.likelihood import scored
 from whet.evals.suites import is_suite, load_suite
 from whet.models.policy import Policy
@@ -130,17 +130,23 @@ def _by_questions(models: Sequence[Model], data: str, config: Config, show: Prog
 
 
 def _by_suite(models: Sequence[Model], data: str, config: Config, show: Progress, stop: Stop) -> _Heard:
-    """Ask everybody how likely what follows is."""
+    """Ask everybody how likely what follows is, or what they reply, as the suite says."""
     suite = load_suite(data)
-    answers = {}
-    for name, model in zip(called(models), models, strict=True):
-        if not isinstance(model.engine, Local):
-            raise UsageError(f"{name}: a server does not tell how likely a text is, which {suite.name} is judged by")
-        show.begin(f"asking {name}", len(suite.items))
-        engine = model.engine
-        answers[name] = scored(
-            Policy(engine.model), engine.renderer, suite, engine.context, partial(pause, stop), show.advance
-        )
+    servers = [model.name for model in models if not isinstance(model.engine, Local)]
+    if servers and suite.kind != "reply":
+        raise UsageError(f"{servers[0]}: a server does not tell how likely a text is, which {suite.name} is judged by")
+    answers: dict[str, Sequence[Answer]] = {}
+    between = partial(pause, stop)
+    with kept(models, data, config) as folder:
+        for at, (name, model) in enumerate(zip(called(models), models, strict=True)):
+            show.begin(f"asking {name}", len(suite.items))
+            model.engine.between = between
+            if suite.kind == "reply":
+                answers[name] = replied(model.engine, suite, show, folder / f"{at}.jsonl", name)
+            elif isinstance(engine := model.engine, Local):
+                answers[name] = scored(
+                    Policy(engine.model), engine.renderer, suite, engine.context, between, show.advance
+                )
     return _Heard(answers, dict.fromkeys(answers, ()), (), (f"suite {suite.name}",))
 
 
