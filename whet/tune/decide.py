@@ -23,6 +23,7 @@ from whet.train.stop import Stop
 from whet.tune import compare
 from whet.tune.advice import Advice, Found, advise
 from whet.tune.advice_page import advice_page
+from whet.tune.pace import Pace, pace
 from whet.tune.trial import CHOOSE, JUDGE, LEARN, Rows, set_apart
 from whet.tune.tune import tune
 from whet.types import Chat, Progress, Prompt, Scorer
@@ -43,8 +44,10 @@ def decide(config: Config, run: Run, show: Progress, stop: Stop) -> dict[str, An
     begun = time.monotonic()
     rows = _rows(config, run, show)
     first = max(4, min(FIRST, rows.learn // 4))
-    trial = _Trial(config, run, rows, show, stop)
-    reports = {first: trial.carry_out(first, UNTUNED)}
+    time_for = pace(config, run, rows, show)
+    trial = _Trial(config, run, rows, time_for, show, stop)
+    untuned = [name for name in UNTUNED if time_for.choosing or name != "prompted"]
+    reports = {first: trial.carry_out(first, untuned)}
     took = reports[first]["seconds"]
     per_row = (took["training"] + took["evaluation"] / 5) / first  # the others ask the tuned model alone
     left = max(0.0, 60 * config.decide.minutes - took["total"])
@@ -79,8 +82,9 @@ def _rows(config: Config, run: Run, show: Progress) -> Rows:
 class _Trial:
     """Trains on some of the rows and asks everybody the same questions."""
 
-    def __init__(self, config: Config, run: Run, rows: Rows, show: Progress, stop: Stop) -> None:
+    def __init__(self, config: Config, run: Run, rows: Rows, time_for: Pace, show: Progress, stop: Stop) -> None:
         self._config, self._run, self._rows, self._show, self._stop = config, run, rows, show, stop
+        self._time_for = time_for
         learned = read(rows.folder / LEARN, config.data).examples
         self._examples = [row for row in learned if isinstance(row, Chat)]
 
@@ -100,7 +104,7 @@ class _Trial:
 
     def _for(self, count: int, untuned: Sequence[str]) -> Config:
         folder, config = self._rows.folder, self._config
-        shots: Any = "auto" if "shots" not in config.eval.model_fields_set else config.eval.shots
+        given = config.eval.model_fields_set & {"shots", "passages"}
         files = {"train": folder / LEARN, "validation": folder / CHOOSE, "test": folder / JUDGE}
         data = config.data.model_copy(
             update={
@@ -111,7 +115,8 @@ class _Trial:
                 "stratify": False,
             }
         )
-        asked = {"contenders": (*untuned, "tuned"), "shots": shots, "limit": self._rows.judge}
+        asked: dict[str, Any] = {"contenders": (*untuned, "tuned"), "shots": "auto", **self._time_for.settings()}
+        asked |= {name: getattr(config.eval, name) for name in given}
         return config.model_copy(update={"data": data, "eval": config.eval.model_copy(update=asked)})
 
 
