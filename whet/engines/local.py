@@ -64,7 +64,7 @@ class Local:
     """
 
     def __init__(self, model: nn.Module, renderer: Renderer, context: int, *, packs: bool) -> None:
-        self.renderer, self.context, self._packs = renderer, context, packs
+        self.renderer, self.context, self.packs = renderer, context, packs
         self.model = model
         self.between: Callable[[], None] = lambda: None  # called before every pass over the model; may raise
         self.device = next(model.parameters()).device
@@ -100,7 +100,7 @@ class Local:
             rows.append(self._row(at, prompt, sampling, log_loss, seen[prompt.source], ways))
             seen[prompt.source] += 1
         rows.sort(key=lambda row: (len(row.ids), row.ids))
-        shared = common_start([row.ids for row in rows]) if self._packs and len(rows) > 1 else 0
+        shared = common_start([row.ids for row in rows]) if self.packs and len(rows) > 1 else 0
         begun: Pairs = {}
         if shared >= SHARED:
             self.between()
@@ -135,7 +135,7 @@ class Local:
         """Yield (index, reply), each one of the choices."""
         for ways, alike in groupby(rows, lambda row: row.ways):
             tree = Tree(ways)
-            most = min(READ, self._room) if self._packs else 1
+            most = min(READ, self._room) if self.packs else 1
             for group in _pieces(list(alike), length_of(begun), most, len(tree.tokens)):
                 start = time.perf_counter()
                 memory = self._memory(begun)
@@ -181,7 +181,7 @@ class Local:
     def _entering(self, waiting: deque[Row], going: Sequence[Row], shared: int) -> list[Row]:
         """Take the rows that enter now off those that wait."""
         left = self._room - sum(row.longest - shared + PAGE for row in going)
-        free = (MOST if self._packs else 1) - len(going)
+        free = (MOST if self.packs else 1) - len(going)
         group: list[Row] = []
         for row in islice(waiting, free):
             left -= row.longest - shared + PAGE
@@ -195,7 +195,7 @@ class Local:
         return group
 
     def _memory(self, begun: Pairs) -> Memory:
-        return Packed(self._core, self.device, begun) if self._packs else Single(self._core, self.device)
+        return Packed(self._core, self.device, begun) if self.packs else Single(self._core, self.device)
 
     def _read(self, rows: Sequence[Row], memory: Memory, begun: Pairs) -> Tensor:
         """Read the prompts, note how likely their targets are, and return what comes after the prompts.

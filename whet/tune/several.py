@@ -32,6 +32,7 @@ from whet.runs.looks import look
 from whet.runs.run import disk
 from whet.train.stop import Stop
 from whet.tune import compare
+from whet.tune.harness import is_task, task_answers
 from whet.tune.interview import Contender, Interview
 from whet.tune.judging import preferred
 from whet.tune.wordings import instructed, listed
@@ -80,7 +81,8 @@ def measure(models: Sequence[Model], data: str, config: Config, show: Progress, 
         UsageError: a server among the models, and everybody is to choose among labels.
     """
     begun = time.monotonic()
-    heard = (_by_suite if is_suite(data) else _by_questions)(models, data, config, show, stop)
+    by = _by_task if is_task(data) else _by_suite if is_suite(data) else _by_questions
+    heard = by(models, data, config, show, stop)
     return {**_report(data, heard, config), "seconds": round(time.monotonic() - begun, 1)}
 
 
@@ -148,6 +150,18 @@ def _by_suite(models: Sequence[Model], data: str, config: Config, show: Progress
                     Policy(engine.model), engine.renderer, suite, engine.context, between, show.advance
                 )
     return _Heard(answers, dict.fromkeys(answers, ()), (), (f"suite {suite.name}",))
+
+
+def _by_task(models: Sequence[Model], data: str, config: Config, show: Progress, stop: Stop) -> _Heard:
+    """Have lm-eval ask everybody one of its tasks."""
+    answers, notes = {}, list[str]()
+    for name, model in zip(called(models), models, strict=True):
+        if not isinstance(model.engine, Local):
+            raise UsageError(f"{model.name}: a server does not tell how likely a text is, which lm-eval asks for")
+        model.engine.between = partial(pause, stop)
+        answers[name], said = task_answers(data, model.engine, config, show)
+        notes += [one for one in said if one not in notes]
+    return _Heard(answers, dict.fromkeys(answers, ()), (), notes)
 
 
 def _report(data: str, heard: _Heard, config: Config) -> dict[str, Any]:
