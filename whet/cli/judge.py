@@ -1,6 +1,7 @@
 """Judging models from the command line: one by itself, or several against each other."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from whet.cli.progress import Shown, measured, out, out_json
@@ -8,7 +9,9 @@ from whet.cli.talk import model_named
 from whet.config.load import load
 from whet.config.tree import Config
 from whet.errors import UsageError
+from whet.runs.run import replace_whole
 from whet.train.stop import on_signals
+from whet.tune.compare_page import compare_page
 from whet.tune.several import measure, opened
 from whet.tune.trust import trusted
 
@@ -62,11 +65,15 @@ def evaluate(model: str, files: Sequence[str], overrides: Sequence[str], as_json
         out(f"{name} {measured(value, 4)}, {found['rows']} questions")
 
 
-def compare(models: Sequence[str], data: str, overrides: Sequence[str], as_json: bool) -> None:
-    """Ask several models the same questions and say whether the first is the best."""
+def compare(models: Sequence[str], data: str, overrides: Sequence[str], as_json: bool, html: str | None = None) -> None:
+    """Ask several models the same questions and say whether the first is the best; `html` is a page to write."""
     if len(models) < 2:
         raise UsageError("name two models or more, as in: whet compare RUN smollm2-135m --data questions.jsonl")
+    if html and (Path(html).is_dir() or not Path(html).resolve().parent.is_dir()):
+        raise UsageError(f"--html: {html} is no file that could be written; name one in a folder that is there")
     found = _measured(models, data, overrides)
+    if html:
+        replace_whole(Path(html), compare_page(found, load(None, overrides).eval.confidence))
     if as_json:
         metrics = {name: figures["metrics"] for name, figures in found["contenders"].items()}
         said = {name: found["verdict"][name] for name in FIELDS}

@@ -177,14 +177,18 @@ def compare(
         list[str],
         typer.Argument(metavar="MODEL MODEL... [KEY=VALUE]...", help="Runs, base models, folders or servers."),
     ],
-    data: Annotated[str, typer.Option("--data", help="File of questions with their answers.")],
+    data: Annotated[
+        str,
+        typer.Option("--data", help="File of questions with their answers, a suite's folder, or lm-eval:TASK."),
+    ],
+    html: Annotated[str | None, typer.Option("--html", help="Write the comparison as a page to this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask several models the same questions: is the first better than the strongest of the others?"""
     from whet.cli.judge import compare as judge
 
     named, settings = _parted(models)
-    judge(named, data, settings, as_json)
+    judge(named, data, settings, as_json, html)
 
 
 def _parted(arguments: list[str]) -> tuple[list[str], list[str]]:

@@ -44,8 +44,8 @@ def page(report: Mapping[str, Any]) -> str:
     return template(Path(__file__).with_name("page.html")).render(
         status=status, word=STATUS.get(status, "No verdict"), sentence=sentence, run=run,
         about=_facts(report), level=level(report), test_set=test_set(report),
-        contenders=_contenders(report), comparisons=comparison_rows(report),
-        training=_training(report), figures=_figures(report), examples=_examples(report),
+        contenders=contender_rows(report), comparisons=comparison_rows(report),
+        training=_training(report), figures=_figures(report), examples=example_rows(report),
         labels=[_label(row) for row in report.get("labels") or ()], data=_data(report),
         recipe=str(report.get("recipe") or ""), adapter=_pairs(report.get("adapter")),
         base=_pairs(report.get("base")), environment=_pairs(report.get("environment")),
@@ -161,7 +161,8 @@ def _reading(row: Mapping[str, Any]) -> str:
     return "tuned better" if ends[0] > 0 else "tuned worse" if ends[1] < 0 else "not told apart"
 
 
-def _contenders(report: Mapping[str, Any]) -> dict[str, Any]:
+def contender_rows(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every contender's figures as text."""
     who: dict[str, Any] = report.get("contenders") or {}
     decides = report.get("decides")
     metrics = list(dict.fromkeys(name for one in who.values() for name in one.get("metrics") or {}))
@@ -189,15 +190,18 @@ def _contenders(report: Mapping[str, Any]) -> dict[str, Any]:
     return {"metrics": metrics, "entries": rows, "decides": decides, "lower": LOWER}
 
 
-def _examples(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+def example_rows(
+    report: Mapping[str, Any], titles: tuple[str, str] = ("tuning won", "tuning lost"), ours: str = "tuned"
+) -> list[dict[str, Any]]:
+    """Return the questions on which one contender won and lost most, as text."""
     shown = report.get("examples") or {}
     return [
-        {"side": side, "title": title, "entries": [_example(row) for row in shown.get(side) or ()]}
-        for side, title in (("won", "Where tuning won"), ("lost", "Where tuning lost"))
+        {"side": side, "title": f"Where {title}", "entries": [_example(row, ours) for row in shown.get(side) or ()]}
+        for side, title in zip(("won", "lost"), titles, strict=True)
     ]
 
 
-def _example(row: Mapping[str, Any]) -> dict[str, Any]:
+def _example(row: Mapping[str, Any], ours: str) -> dict[str, Any]:
     replies, scores = row.get("replies") or {}, row.get("scores") or {}
     return {
         "question": str(row.get("question") or ""),
@@ -205,7 +209,7 @@ def _example(row: Mapping[str, Any]) -> dict[str, Any]:
         "targets": [str(target) for target in row.get("targets") or ()],
         "replies": [
             {"name": name, "text": str(replies[name] or ""), "score": number(scores.get(name))}
-            for name in sorted(replies, key=lambda name: name != "tuned")
+            for name in sorted(replies, key=lambda name: name != ours)
         ],
         "difference": signed(row.get("difference")),
     }
