@@ -210,6 +210,9 @@ class Eval(Section):
     """How much of its right answers to them it may lose; the adapter is weakened until it keeps to that."""
     seeds: int = Field(1, ge=1, le=20)
     """Trainings that differ in their seed alone, of which the first is served; from 2 on, luck is counted too."""
+    swaps: Names = ()
+    """Axes of people (gender, age, nationality ... as in `whet bias`): test questions that speak of them are asked
+    with the groups swapped too, before tuning and after."""
     slices: Names = ()
     """Columns of the test rows by whose values the tuned model's score is told apart in the report."""
     resamples: int = Field(10_000, ge=200)

@@ -39,10 +39,9 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Swapped:
-    """The questions that speak of a group, and their twins, each with the number of its question."""
+class Swapped:
+    """The questions that speak of a group, of how many, and their twins, each with the number of its question."""
 
-    dataset: Dataset
     questions: tuple[Prompt, ...]
     twins: tuple[tuple[int, Twin], ...]
     read: int
@@ -72,8 +71,9 @@ def measure(models: Sequence[Model], wanted: Wanted, config: Config, show: Progr
     sure = Sure(config.eval.resamples, config.eval.confidence, config.seed)
     found: dict[str, Any] = {"models": names, "confidence": sure.confidence, "notes": [], "meaning": []}
     if swapped and wanted.data is not None:
-        found["swaps"] = _asked(models, wanted.data, swapped, config, sure, show, stop)
-        found["notes"] += swapped.dataset.notes
+        dataset, put = swapped
+        found["swaps"] = _asked(models, wanted.data, dataset, put, config, sure, show, stop)
+        found["notes"] += dataset.notes
         found["meaning"] += of_swaps(names, found["swaps"], sure.confidence)
     if items:
         found["suites"] = _judged(models, items, sure, show, stop)
@@ -83,68 +83,92 @@ def measure(models: Sequence[Model], wanted: Wanted, config: Config, show: Progr
     return {**found, "seconds": round(time.monotonic() - begun, 1)}
 
 
-def _swapped(wanted: Wanted, config: Config, show: Progress) -> _Swapped:
+def _swapped(wanted: Wanted, config: Config, show: Progress) -> tuple[Dataset, Swapped]:
     data = wanted.data or ""
     dataset = read(data, config.data, "test", show)
     every = prompts([row for row in dataset.examples if isinstance(row, Chat)])
-    labelled = bool(dataset.labels)
-    speaking = [one for one in every if any(twin(one, axis, labelled=labelled) for axis in wanted.axes)]
+    return dataset, swapped_of(every, wanted.axes, data, labelled=bool(dataset.labels), limit=config.eval.limit)
+
+
+def swapped_of(every: Sequence[Prompt], axes: Sequence[Axis], data: str, *, labelled: bool, limit: int) -> Swapped:
+    """Return at most so many of the questions that speak of a group, drawn by content, with their twins.
+
+    Raises:
+        DataError: none speaks of a group.
+    """
+    speaking = [one for one in every if any(twin(one, axis, labelled=labelled) for axis in axes)]
     if not speaking:
-        named = ", ".join(axis.name for axis in wanted.axes)
+        named = ", ".join(axis.name for axis in axes)
         what = f"none of {len(every):,} questions speaks of a group ({named}), so there is nothing to swap"
         raise DataError([Problem(data, 0, f"{what}; name another file, or a public set with --suite")])
-    questions = draw_prompts(speaking, config.eval.limit)
+    questions = draw_prompts(speaking, limit)
     twins = [
         (at, found)
-        for axis in wanted.axes
+        for axis in axes
         for at, one in enumerate(questions)
         if (found := twin(one, axis, labelled=labelled))
     ]
-    return _Swapped(dataset, questions, tuple(twins), len(every))
+    return Swapped(questions, tuple(twins), len(every))
 
 
 def _asked(
     models: Sequence[Model],
     data: str,
-    swapped: _Swapped,
+    dataset: Dataset,
+    swapped: Swapped,
     config: Config,
     sure: Sure,
     show: Progress,
     stop: Stop,
 ) -> dict[str, Any]:
     """Ask every model the questions and their twins, and return what the answers say."""
-    labels = sorted({label for model in models for label in model.labels} | set(swapped.dataset.labels))
+    labels = sorted({label for model in models for label in model.labels} | set(dataset.labels))
     targets = [target for prompt in swapped.questions for target in prompt.targets]
     scorers = compare.scorers_for(config.eval, targets, labels)
     compare.try_out(scorers, swapped.questions[0])
     longest = config.eval.max_tokens or longest_reply(models, targets)
     sampling = Sampling(max_tokens=longest, choices=compare.choices(config.eval, labels))
-    how = Judged(next(iter(scorers)), tuple(labels))
     answers: dict[str, list[Answer]] = {}
     axes = ",".join(sorted({twin.axis for _, twin in swapped.twins}))
     with kept(models, f"bias {axes} {data}", config) as folder:
         for place, (name, model) in enumerate(zip(called(models), models, strict=True)):
             model.engine.between = partial(pause, stop)
-            said = [worded(model, prompt, swapped.dataset, config) for prompt in swapped.asked]
+            said = [worded(model, prompt, dataset, config) for prompt in swapped.asked]
             show.begin(f"asking {name}", len(said))
             file = Path(folder) / f"{place}.jsonl"
             replies = ask(model.engine, said, sampling, show, file, name, log_loss=False)
             answers[name] = score(swapped.asked, replies, scorers)
-    pairs = {name: _pairs(swapped, its) for name, its in answers.items()}
     notes = [] if sampling.choices or not labels else _unnamed(answers, labels)
+    return {"data": data, **treated(swapped, answers, next(iter(scorers)), labels, sure), "notes": notes}
+
+
+def treated(
+    swapped: Swapped, answers: Mapping[str, Sequence[Answer]], metric: str, labels: Sequence[str], sure: Sure
+) -> dict[str, Any]:
+    """Return what answers to questions and their twins say of how groups are treated, by model."""
+    how = Judged(metric, tuple(labels))
+    pairs = {name: _pairs(swapped, its) for name, its in answers.items()}
     return {
-        "data": data,
         "questions": swapped.read,
         "rows": len(swapped.questions),
         "twins": len(swapped.twins),
         "metric": how.metric,
         "tolerance": None if labels else how.tolerance,
         **report(pairs, how, clusters(swapped.questions), sure),
-        "notes": notes,
     }
 
 
-def _pairs(swapped: _Swapped, answers: Sequence[Answer]) -> list[Pair]:
+def groups_treated(
+    swapped: Swapped, answers: Mapping[str, Sequence[Answer]], metric: str, labels: Sequence[str], config: Config
+) -> dict[str, Any]:
+    """Return what the report of a run says of how groups are treated by the models that answered, in words too."""
+    sure = Sure(config.eval.resamples, config.eval.confidence, config.seed)
+    found = treated(swapped, answers, metric, labels, sure)
+    notes = _unnamed(answers, labels) if labels and not config.eval.choose else []
+    return {**found, "notes": notes, "meaning": of_swaps(list(answers), found, sure.confidence)}
+
+
+def _pairs(swapped: Swapped, answers: Sequence[Answer]) -> list[Pair]:
     after = answers[len(swapped.questions) :]
     return [
         Pair(at, one.axis, one.sides, answers[at], other) for (at, one), other in zip(swapped.twins, after, strict=True)

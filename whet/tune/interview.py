@@ -40,7 +40,7 @@ class Interview:
         scorers: Mapping[str, Scorer],
         show: Progress,
     ) -> None:
-        self._folder, self._questions, self.sampling = folder, questions, sampling
+        self._folder, self.questions, self.sampling = folder, tuple(questions), sampling
         self._scorers, self.show = scorers, show
         self.answers: dict[str, list[Answer]] = {}
         self.remarks: dict[str, tuple[str, ...]] = {}
@@ -48,13 +48,13 @@ class Interview:
 
     def hold(self, contender: Contender) -> None:
         """Ask a contender every question."""
-        self.show.begin(f"asking {contender.name}", len(self._questions))
+        self.show.begin(f"asking {contender.name}", len(self.questions))
         file = self._folder / f"{_slug(contender.name)}.jsonl"
         replies = ask(contender.engine, contender.prompts, self.sampling, self.show, file, contender.name)
         choices = self.sampling.choices
         said = (f"answers with the likeliest of {len(choices)} labels",) if choices else ()
         told = tuple(getattr(contender.engine, "remarks", ()))
-        self.answers[contender.name] = score(self._questions, replies, self._scorers)
+        self.answers[contender.name] = score(self.questions, replies, self._scorers)
         self.remarks[contender.name] = (*contender.remarks, *said, *told)
         self.evidence[contender.name] = contender.evidence
 

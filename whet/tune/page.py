@@ -50,7 +50,8 @@ def page(report: Mapping[str, Any]) -> str:
         recipe=str(report.get("recipe") or ""), adapter=_pairs(report.get("adapter")),
         base=_pairs(report.get("base")), environment=_pairs(report.get("environment")),
         lineage=_pairs(report.get("lineage")), commands=commands(report), beside=told_beside(report),
-        forgetting=sections.forgetting(report), where=sections.where(report), known=sections.certainty(report),
+        forgetting=sections.forgetting(report), bias=sections.bias(report), where=sections.where(report),
+        known=sections.certainty(report),
     )  # fmt: skip
 
 

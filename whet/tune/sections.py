@@ -4,8 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from whet.evals.bias.words import amount, points, share
 from whet.pages.words import finite, number
 from whet.tune import plots
+
+SHOWN = 6  # answers that changed with a swap
 
 
 def forgetting(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,6 +69,24 @@ def _gaps(gaps: Sequence[Mapping[str, Any]], compared: int) -> str:
         for one in gaps[:5]
     )
     return f"More than chance, of {compared:,} compared: {said}."
+
+
+def bias(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how groups of people are treated before and after, as text; empty where that was not asked."""
+    if not (found := report.get("bias")):
+        return {}
+    rows = [
+        {
+            "axis": axis, "rows": number(one["rows"], 0), "base": share(one["flips"]["base"]),
+            "tuned": share(one["flips"]["tuned"]), "difference": points(one["difference"]),
+            "gaps": [f"{of}: {amount(by['tuned'])} (before {amount(by['base'])})" for of, by in one["gaps"].items()],
+        }
+        for axis, one in found["axes"].items()
+    ]  # fmt: skip
+    changed = [one for its in found["axes"].values() for one in its["examples"]["tuned"]][:SHOWN]
+    said = [*(found.get("meaning") or ()), *(found.get("notes") or ())]
+    counts = f"{found['rows']:,} of {found['questions']:,} test questions speak of a group"
+    return {"rows": rows, "said": said, "counts": counts, "changed": changed, "metric": found["metric"]}
 
 
 def certainty(report: Mapping[str, Any]) -> str:

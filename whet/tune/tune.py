@@ -9,6 +9,7 @@ from whet.config.tree import Config
 from whet.data.content import content_hash
 from whet.data.preflight import render_all, reply_length
 from whet.data.split import draw
+from whet.data.swaps import axes_of
 from whet.engines.endpoint import Endpoint, from_name
 from whet.engines.fewshot import last_exchange
 from whet.engines.local import Local
@@ -29,8 +30,9 @@ from whet.tune import compare
 from whet.tune.card import card
 from whet.tune.certainty import certainty
 from whet.tune.contenders import Table
+from whet.tune.fairness import Swapped, groups_treated, swapped_of
 from whet.tune.forgetting import Panel, forgotten, keep_to_budget, panel
-from whet.tune.interview import Interview
+from whet.tune.interview import Contender, Interview
 from whet.tune.judging import preferred
 from whet.tune.page import page
 from whet.tune.passages import by_passage, judged, together, unit
@@ -39,6 +41,7 @@ from whet.tune.report import described, learned_from
 from whet.tune.seeds import again
 from whet.tune.several import opened
 from whet.tune.where import parts, where
+from whet.tune.wordings import listed
 from whet.types import Chat, Message, Progress, Prompt, Sampling, Text
 
 
@@ -76,13 +79,16 @@ def tune(
     compare.try_out(scorers, asked.prompts[0])
     servers = _servers(config)
     by = parts(asked.prompts, config.eval.slices)
+    swapped = _swapped(config, asked.prompts, prepared)
     interview = Interview(run.path / "replies", asked.prompts, sampling, scorers, show)
     shown = [row for row in prepared.splits.train if isinstance(row, Chat)] if trial is None else trial
     table = Table(config, prepared, asked, interview, shown)
     trained = _train_once(config, run, prepared, show, stop, allow_drift)
     start = time.time()
     kept = _kept(config, run, prepared, general, show, stop)
-    sure = _ask_everyone(config, run, prepared, table, interview, stop, servers)
+    folder = run.path / "replies" / "swaps"
+    twins = Interview(folder, swapped.asked, sampling, scorers, show) if swapped else None
+    sure = _ask_everyone(config, run, prepared, table, interview, stop, servers, twins)
     answers = interview.answers
     report = described(config, run, prepared, trained, begun, start)
     report["seconds"]["evaluation"] = sum(one.reply.seconds for replies in answers.values() for one in replies)
@@ -94,6 +100,8 @@ def tune(
     _judge(report, interview, config, prepared)
     if "tuned" in answers:
         report["where"] = where(answers["tuned"], report["decides"], prepared.labels, by, config)
+    if swapped and twins:
+        report["bias"] = groups_treated(swapped, twins.answers, report["decides"], prepared.labels, config)
     if sure:
         report["certainty"] = account(sure, report["scores"]["tuned"], config.eval.confidence)
     if config.eval.judge and "tuned" in answers:
@@ -154,8 +162,12 @@ def _ask_everyone(
     interview: Interview,
     stop: Stop,
     servers: dict[str, Endpoint],
+    twins: Interview | None,
 ) -> list[float] | None:
-    """Ask every contender the same questions, and return how sure the tuned model is of each answer."""
+    """Ask every contender the same questions, and return how sure the tuned model is of each answer.
+
+    `twins`: questions with groups of people swapped, which the tuned model and its base are asked too.
+    """
     engine = open_model(
         str(run.path), config.model, interview.show.say
     ).engine  # as saved, so what is judged is what is served
@@ -170,9 +182,21 @@ def _ask_everyone(
     for name, server in servers.items():
         server.between = engine.between
         interview.hold(table.server(name, server))
+    if twins:
+        twins.hold(Contender("tuned", engine, twins.questions))
+        with switched_off(base.model):
+            twins.hold(Contender("base", base, tuple(map(listed(prepared.labels), twins.questions))))
     if not (said := interview.answers.get("tuned")):
         return None
     return certainty(engine, [one.prompt for one in said], [one.reply for one in said], interview.show)
+
+
+def _swapped(config: Config, asked: Sequence[Prompt], prepared: Prepared) -> Swapped | None:
+    """Return the test questions that speak of groups of people, with their twins, if they are to be asked."""
+    if not config.eval.swaps:
+        return None
+    axes = axes_of(",".join(config.eval.swaps), "eval.swaps")
+    return swapped_of(asked, axes, "eval.swaps", labelled=bool(prepared.labels), limit=config.eval.limit)
 
 
 def _servers(config: Config) -> dict[str, Endpoint]:

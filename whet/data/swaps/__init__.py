@@ -49,8 +49,8 @@ class Twin:
     sides: Sides
 
 
-def axes_of(names: str) -> list[Axis]:
-    """Return the axes of a list with commas.
+def axes_of(names: str, named: str = "--axes") -> list[Axis]:
+    """Return the axes of a list with commas; `named` is where it was given.
 
     Raises:
         UsageError: one of them is none.
@@ -58,7 +58,7 @@ def axes_of(names: str) -> list[Axis]:
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted or (strange := [name for name in wanted if name not in AXES]):
         what = f"{strange[0]!r} is no axis" if wanted else "names no axis"
-        raise UsageError(f"--axes: {what}; choose from {', '.join(AXES)}, with commas between them")
+        raise UsageError(f"{named}: {what}; choose from {', '.join(AXES)}, with commas between them")
     return [AXES[name] for name in dict.fromkeys(wanted)]
 
 

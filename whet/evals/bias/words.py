@@ -30,9 +30,9 @@ def points(figure: Mapping[str, Any]) -> str:
 
 
 def _told(figure: Mapping[str, Any], times: float, value: str, interval: str) -> str:
-    if figure["value"] is None:
-        return str(figure["why"])
-    low, high = figure["low"], figure["high"]
+    if figure.get("value") is None:
+        return str(figure.get("why", "-"))
+    low, high = figure.get("low"), figure.get("high")
     around = "" if low is None or high is None else f" ({interval.format(times * low, times * high)})"
     return value.format(times * figure["value"] + 0.0) + around
 
