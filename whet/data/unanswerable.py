@@ -11,7 +11,7 @@ from whet.data.strangers import UNSAID, Strangers, asked, parts
 from whet.errors import UsageError
 from whet.types import Chat, Progress
 
-SHARE = 0.25
+SHARE = 0.1
 PASSAGES = 20_000  # of which strangers are taken at most
 
 
