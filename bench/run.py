@@ -51,14 +51,19 @@ TRAINERS = {
     "llama-factory": Peer("llamafactory_trains", needs=FACTORY, without=TOO_MUCH),
     "llama-factory, row by row": Peer("llamafactory_trains", ("row by row",), needs=FACTORY, without=TOO_MUCH),
 }
+PREFERERS = {
+    "trl dpo": Peer("trl_prefers"),
+    "trl dpo, row by row": Peer("trl_prefers", ("row by row",)),
+}
 GENERATORS = {"transformers generate": Peer("transformers_generates")}
+PEERS = [*TRAINERS, *PREFERERS, *GENERATORS]
 
 
 def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workloads", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS))
-    parser.add_argument("--peers", nargs="+", choices=[*TRAINERS, *GENERATORS], default=[*TRAINERS, *GENERATORS])
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS)
     parser.add_argument("--steps", type=int, default=5, help="optimizer steps, the first of which warms up")
     parser.add_argument("--repeats", type=int, default=2, help="times that whet and its peer take turns")
     parser.add_argument("--limit", type=float, default=900, help="seconds that one measurement may take")
@@ -67,6 +72,8 @@ def main() -> None:
     for name in asked.workloads:
         workload = WORKLOADS[name](asked.steps)
         ours, peers = ("whet_generates", GENERATORS) if workload.prompts else ("whet_trains", TRAINERS)
+        if workload.name == "pairs":
+            ours, peers = "whet_prefers", PREFERERS
         with tempfile.TemporaryDirectory() as place:
             file = Path(place) / "workload.json"
             file.write_text(json.dumps(as_fields(workload)))

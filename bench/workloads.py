@@ -23,6 +23,7 @@ DATA = ROOT.parent / "shared" / "data"
 LORA = {"r": Adapter().r, "alpha": Adapter().alpha}
 INSTRUCTIONS = ("dolly_hhrlhf_1k/train.jsonl", "examples/support/conversations.jsonl")  # of every length
 LABELS = ("banking77/train.jsonl", "examples/intents/messages.csv")  # behind one prompt that lists the labels
+PAIRS = "pandalm_preferences/train.jsonl"
 DOCUMENTS = ("mts_dialog/train.jsonl", "examples/support/conversations.jsonl")  # and their summaries
 
 
@@ -67,6 +68,16 @@ def training(steps: int, name: str, files: tuple[str, str], per_step: int, adapt
     )
 
 
+def pairs(steps: int, per_step: int = 8) -> Workload:
+    """Return the work of so many steps on pairs of replies, the better and the worse one in turn."""
+    prepared = prepare(load(None, [], {"data.train": str(DATA / PAIRS)}), Quiet())
+    groups = [group for group in prepared.judged or () if len(group.rows) == 2]
+    taken = islice(order(len(groups), per_step, 0), steps)
+    rate = default_lr("lora", prepared.hidden, "dpo")
+    rows = [[(list(row.ids), list(row.weights)) for at in step for row in groups[at].rows] for step in taken]
+    return Workload("pairs", str(prepared.base.folder), _dtype(), LORA, rate, rows)
+
+
 def generation(_: int) -> Workload:
     """Return the work of replying greedily to instructions, with at most 64 tokens each."""
     prepared = _prepared(*INSTRUCTIONS)
@@ -90,6 +101,7 @@ WORKLOADS: dict[str, Callable[[int], Workload]] = {
     "classification": partial(training, name="classification", files=LABELS, per_step=16),
     "documents": partial(training, name="documents", files=DOCUMENTS, per_step=4),
     "full": partial(training, name="full", files=INSTRUCTIONS, per_step=8, adapter=None),
+    "pairs": pairs,
     "generation": generation,
 }
 

@@ -44,6 +44,26 @@ def test_whet_and_trl_have_the_same_losses_step_by_step(tiny, tmp_path, adapter)
         assert side["peak_memory_bytes"] > 1e8
 
 
+def test_whet_and_trl_have_the_same_dpo_losses_step_by_step(tiny, tmp_path):
+    draw = random.Random(0)
+
+    def reply(prompt, length):
+        return [*prompt, *(draw.randrange(3, 259) for _ in range(length))]
+
+    step = []
+    for size in (5, 30):
+        prompt = [draw.randrange(3, 259) for _ in range(size)]
+        for length in (12, 20):
+            ids = reply(prompt, length)
+            step.append((ids, [0.0] * size + [1.0] * length))
+    work = workload(tiny, adapter=LORA, steps=[step] * 4)
+    ours = measured("whet_prefers", tmp_path, work)
+    for how in ((), ("row by row",)):
+        theirs = measured("trl_prefers", tmp_path, work, *how)
+        assert ours["losses"] == pytest.approx(theirs["losses"], abs=1e-4)
+    assert ours["losses"][-1] < ours["losses"][0] - 0.1
+
+
 def test_whet_and_transformers_give_the_same_replies(tiny, tmp_path):
     renderer = Renderer(tiny)
     prompts = []

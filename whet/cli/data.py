@@ -240,9 +240,7 @@ def swap(
 def unanswerable(
     file: File,
     output: Annotated[Path, typer.Option("--out", help="Write the rows and the unanswerable ones here (.jsonl).")],
-    share: Annotated[
-        float, typer.Option("--share", help="Of the rows with a passage that get one beside them.")
-    ] = 0.1,
+    share: Annotated[float, typer.Option("--share", help="Of the rows with a passage that get one beside them.")] = 0.1,
     answer: Annotated[str, typer.Option("--answer", help="What is answered to them.")] = "The passage does not say.",
     overrides: Overrides = None,
 ) -> None:

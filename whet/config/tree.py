@@ -70,6 +70,31 @@ class Mix(Section):
     """As `data.instruction`, which does not hold for these rows."""
 
 
+class Method(Section):
+    """What is learned from the rows."""
+
+    name: Literal["sft", "dpo", "simpo", "orpo", "cpo", "ranking", "kto"] | None = None
+    """sft learns answers; dpo, simpo, orpo and cpo learn from a better and a worse reply, ranking from several, kto
+    from single replies with a thumb up or down. Default is what the rows are: sft, dpo or kto."""
+    beta: float | None = Field(None, gt=0)
+    """How closely to stay with the model that training began with (dpo, ranking, kto), how sharp a preference is
+    (simpo, cpo), or what it weighs beside the answer's log-loss (orpo); default is 0.1, of simpo 2."""
+    loss: Literal["sigmoid", "hinge", "ipo", "robust"] = "sigmoid"
+    """What dpo makes of the margin between two replies."""
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    """Share of the preferences that is taken to be the wrong way round (dpo with sigmoid or robust, simpo, cpo)."""
+    length_normalised: bool = False
+    """true lets dpo compare replies by their nats a token."""
+    sft: float | None = Field(None, ge=0)
+    """Weight of the best reply's log-loss beside the preference (dpo, where default is 0; cpo, where it is 1)."""
+    gamma: float | None = Field(None, ge=0)
+    """By how much simpo wants the better reply ahead; default is 0.5."""
+    good: float = Field(1.0, gt=0)
+    """Weight of good replies (kto)."""
+    bad: float = Field(1.0, gt=0)
+    """Weight of bad replies (kto)."""
+
+
 class Data(Section):
     """The examples and how rows become tokens."""
 
@@ -235,6 +260,7 @@ class Config(Section):
 
     model: Model = Model()
     adapter: Adapter = Adapter()
+    method: Method = Method()
     data: Data = Data()
     optim: Optim = Optim()
     save: Save = Save()

@@ -8,7 +8,7 @@ from typing import TypeVar
 from whet.config.tree import Data
 from whet.data.render import Renderer
 from whet.errors import DataError, ModelError, Problem
-from whet.types import Chat, Example, Prompt, Text, Tokens
+from whet.types import Chat, Example, Feedback, Preference, Prompt, Text, Tokens
 
 Row = TypeVar("Row", bound=Example)
 
@@ -85,7 +85,8 @@ def not_lessons(path: str, shape: str, first: Example) -> Problem | None:
 
 def with_instruction(example: Row, instruction: str | None) -> Row:
     """Return the example with a system message, unless it is raw text or has one."""
-    if not instruction or not isinstance(example, Chat) or example.messages[0].role == "system":
+    asked = Chat | Preference | Feedback
+    if not instruction or not isinstance(example, asked) or example.messages[0].role == "system":
         return example
     from_us = type(example.messages[0])("system", instruction)
     return replace(example, messages=(from_us, *example.messages))

@@ -1,6 +1,6 @@
 """What a method is: where its batches come from, and what it wants of the model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -13,10 +13,13 @@ from whet.models.policy import Outputs
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A loss summed over the batch, never averaged: `fit` divides once per step. Shapes: total ()."""
+    """A loss summed over the batch, never averaged: `fit` divides once per step, and the metrics beside it alike.
+
+    Shapes: total (), each metric ().
+    """
 
     total: Tensor
-    metrics: dict[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Method(Protocol):
@@ -24,6 +27,9 @@ class Method(Protocol):
 
     def steps(self, start: int) -> Iterator[list[Batch]]:
         """Yield the micro-batches of one optimizer step at a time, from step `start` (0 is the first)."""
+
+    def held(self) -> Iterable[Batch]:
+        """Yield the micro-batches of what is held out to validate by."""
 
     def loss(self, outputs: Outputs, batch: Batch) -> Loss:
         """Return the summed loss. Pure: no model, no randomness, no I/O."""

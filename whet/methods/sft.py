@@ -19,6 +19,7 @@ class SFT:
         tokens: tokens a micro-batch may hold; never changes the gradient.
         packs: rows are laid end to end and their common start is computed once (the model must allow it).
         first: the first epoch's order: random, given, or short_first (by what trains).
+        held_out: rows to validate by.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class SFT:
         *,
         packs: bool = True,
         first: str = "random",
+        held_out: Sequence[Tokens] = (),
     ) -> None:
         self._rows, self._per_step, self._tokens, self._seed, self._packs = (
             rows,
@@ -38,6 +40,7 @@ class SFT:
             seed,
             packs,
         )
+        self._held_out = held_out
         self._first: Sequence[int] | None = None
         if first != "random":
             self._first = range(len(rows))
@@ -52,6 +55,10 @@ class SFT:
     def batches(self, rows: Sequence[Tokens]) -> list[Batch]:
         """Return these rows as micro-batches of like length."""
         return [collate(group, share=self._packs) for group in cut(rows, self._tokens, padded=not self._packs)]
+
+    def held(self) -> list[Batch]:
+        """Return the micro-batches of the rows that validate."""
+        return self.batches(self._held_out)
 
     def loss(self, outputs: Outputs, batch: Batch) -> Loss:
         """Return the summed, weighted negative log-likelihood (nats)."""

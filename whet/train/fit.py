@@ -1,11 +1,12 @@
 """The training loop. There is one."""
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from whet.errors import TrainingError
 from whet.methods._base import Method
@@ -15,8 +16,8 @@ from whet.models.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one optimizer step did. Units: loss in nats a trained token; tokens are real ones, padding excluded;
-    flop are the floating-point operations of its matrix products.
+    """What one optimizer step did. Units: loss in nats a trained token, or a group of judged replies; tokens are real
+    ones, padding excluded; flop are the floating-point operations of its matrix products. `metrics` are the method's.
     """
 
     step: int
@@ -26,6 +27,12 @@ class Record:
     tokens: int
     trained: float
     flop: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    def row(self) -> dict[str, float]:
+        """Return the figures by name."""
+        plain = {name: getattr(self, name) for name in self.__slots__ if name != "metrics"}
+        return {**plain, **self.metrics}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +68,14 @@ def fit(
     policy.model.train()
     for number, batches in enumerate(steps, pace.start + 1):
         count = sum(batch.count for batch in batches)
-        parts = []
+        parts, said = [], defaultdict[str, list[Tensor]](list)
         for place, batch in enumerate(batches):
             pace.between(place)
             loss = method.loss(policy(batch), batch)
             (loss.total / count).backward()  # type: ignore[no-untyped-call]
             parts.append(loss.total.detach())
+            for name, value in loss.metrics.items():
+                said[name].append(value)
         # The only wait for the device: nothing is known of a step before all of it is under way.
         norm = float(nn.utils.clip_grad_norm_(list(parameters.values()), pace.clip))
         total = sum(map(float, parts))
@@ -79,7 +88,8 @@ def fit(
         optimizer.zero_grad()
         tokens = sum(int((batch.shared + batch.lengths).sum()) for batch in batches)
         flop = sum(policy.work(batch) for batch in batches)
-        yield Record(number, total / count, norm, pace.rate(number), tokens, count, flop)
+        metrics = {name: sum(map(float, values)) / count for name, values in said.items()}
+        yield Record(number, total / count, norm, pace.rate(number), tokens, count, flop, metrics)
 
 
 def _not_finite(policy: Policy, number: int, total: float, pace: Pace) -> str:
@@ -91,19 +101,25 @@ def _not_finite(policy: Policy, number: int, total: float, pace: Pace) -> str:
 @torch.no_grad()
 def validation_loss(
     policy: Policy, method: Method, batches: Iterable[Batch], between: Callable[[], None] = lambda: None
-) -> float:
-    """Return the loss over all batches, in nats a trained token, and leave the model training.
+) -> tuple[float, dict[str, float]]:
+    """Return the loss over all batches, in nats a trained token (or a group of judged replies), and metrics beside it.
+
+    The model is left training.
 
     Raises:
         TrainingError: it is not finite.
     """
     policy.model.eval()
     total = count = 0.0
+    said = defaultdict[str, float](float)
     for batch in batches:
         between()
-        total += float(method.loss(policy(batch), batch).total)
+        loss = method.loss(policy(batch), batch)
+        total += float(loss.total)
+        for name, value in loss.metrics.items():
+            said[name] += float(value)
         count += batch.count
     policy.model.train()
     if not math.isfinite(total):
         raise TrainingError("the validation loss is not finite; lower optim.lr, or use model.dtype=float32")
-    return total / count
+    return total / count, {name: value / count for name, value in said.items()}

@@ -11,8 +11,10 @@ from torch import nn
 from whet.config.tree import Optim
 from whet.errors import UsageError
 
+GENTLE = 0.1  # of the rate of learning answers: what learning from judged replies takes
 
-def default_lr(kind: Literal["lora", "full"], hidden: int) -> float:
+
+def default_lr(kind: Literal["lora", "full"], hidden: int, method: str = "sft") -> float:
     """Return the peak learning rate for a model of this width.
 
     LoRA's best rate falls with the square root of the width or a little faster and lies about ten times above
@@ -20,7 +22,7 @@ def default_lr(kind: Literal["lora", "full"], hidden: int) -> float:
     models of width 576 (docs/defaults.md).
     """
     lora = 5e-4 * math.sqrt(2048 / hidden)
-    return float(f"{lora if kind == 'lora' else lora / 10:.2g}")
+    return float(f"{(lora if kind == 'lora' else lora / 10) * (1 if method == 'sft' else GENTLE):.2g}")
 
 
 def default_epochs(rows: int) -> float:

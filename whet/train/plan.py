@@ -31,8 +31,11 @@ class Plan:
         return asdict(self)
 
 
-def make(config: Config, count: int, hidden: int) -> Plan:
-    """Return the plan for `count` token rows and a model of width `hidden`; what the recipe sets is kept."""
+def make(config: Config, count: int, hidden: int, method: str = "sft") -> Plan:
+    """Return the plan for `count` rows (or groups of judged replies) and a model of width `hidden`.
+
+    What the recipe sets is kept.
+    """
     optim = config.optim
     rows = min(optim.rows or default_rows(count), count)
     per_epoch = steps_per_epoch(count, rows)
@@ -40,7 +43,7 @@ def make(config: Config, count: int, hidden: int) -> Plan:
     steps = optim.steps or max(1, math.ceil(epochs * per_epoch))
     every = config.eval.every or max(1, min(steps, math.ceil(per_epoch / 2)))
     return Plan(
-        lr=optim.lr or default_lr(config.adapter.kind, hidden),
+        lr=optim.lr or default_lr(config.adapter.kind, hidden, method),
         epochs=round(steps / per_epoch, 2) if optim.steps else epochs,
         rows=rows,
         steps=steps,

@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from whet.config.tree import Config
 from whet.data.content import content_hash
+from whet.data.judged import Judged, RenderedJudged, render_judged
 from whet.data.outline import SIDES
 from whet.data.place import asked
 from whet.data.preflight import Rendered, instruction_for, longest_row, not_lessons, render_all, with_instruction
@@ -17,8 +18,9 @@ from whet.data.split import Splits, check_apart, draw, part
 from whet.errors import DataError, Problem, UsageError
 from whet.models.load import check_folder, context_of
 from whet.models.source import Base, resolve, weights_digest
+from whet.train.kinds import method_for
 from whet.train.mix import mix
-from whet.types import Chat, Dataset, Example, Progress, Tokens
+from whet.types import Chat, Dataset, Example, Feedback, Preference, Progress, Prompt, Tokens
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,21 @@ class Prepared:
     validation: Rendered | None
     notes: tuple[str, ...]
     digests: Mapping[str, str]
+    method: str = "sft"
+    judged: tuple[Judged, ...] | None = None  # of rows with judged replies: `train` by prompt
+    held_out: tuple[Judged, ...] = ()  # and `validation`
+
+    @property
+    def count(self) -> int:
+        """How many rows there are to learn from, judged replies to one prompt being one."""
+        return len(self.train.rows) if self.judged is None else len(self.judged)
+
+    @property
+    def largest(self) -> int:
+        """The most tokens that have to be held at once: the longest row, or the replies to one prompt."""
+        if self.judged is None:
+            return max(len(row.ids) for row in self.train.rows)
+        return max(group.tokens for group in self.judged)
 
     @property
     def own(self) -> tuple[Tokens, ...]:
@@ -73,6 +90,7 @@ def prepare(config: Config, show: Progress) -> Prepared:
         raise UsageError("data.train: name the file of examples, e.g. data.train=tickets.jsonl")
     dataset, splits, digests, notes = read_sides(config, show)
     _say(show, notes)
+    method = method_for(config.method.name, splits, config.data)
     base = resolve(config.model.name, show.say)
     settings = check_folder(base.folder)
     renderer = Renderer(base.folder)
@@ -87,15 +105,10 @@ def prepare(config: Config, show: Progress) -> Prepared:
         notes=splits.notes,
     )
     longest = longest_row(config.data, context_of(base.folder))
-    data = config.data
-    mixed = mix(data, splits)
-    besides = render_all(mixed.rows, renderer, data, longest) if mixed.rows else Rendered(())
-    train = besides + render_all(splits.train, renderer, data, longest)
-    held_out = draw(splits.validation, config.eval.validation_limit)
-    validation = render_all(held_out, renderer, data, longest) if held_out else None
-    if validation is None:
+    lessons = (_answers if method == "sft" else _replies)(config, splits, renderer, longest, method)
+    if lessons.validation is None:
         later.append("no validation rows: early stopping is off; set data.validation or data.shares")
-    later += [*mixed.notes, *train.notes()]
+    later += lessons.notes
     _say(show, later)
     return Prepared(
         base,
@@ -107,12 +120,59 @@ def prepare(config: Config, show: Progress) -> Prepared:
         dataset.shape,
         dataset.labels,
         shared_instruction(splits.train),
-        train,
-        len(besides.rows),
-        validation,
+        lessons.train,
+        lessons.mixed,
+        lessons.validation,
         (*notes, *later),
-        {**digests, **dict(mixed.digests)},
+        {**digests, **lessons.digests},
+        method,
+        lessons.judged,
+        lessons.held_out,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Lessons:
+    """What trains and validates, as tokens."""
+
+    train: Rendered
+    validation: Rendered | None
+    notes: Sequence[str]
+    mixed: int = 0
+    digests: Mapping[str, str] = field(default_factory=dict)
+    judged: tuple[Judged, ...] | None = None
+    held_out: tuple[Judged, ...] = ()
+
+
+def _answers(config: Config, splits: Splits, renderer: Renderer, longest: int, _: str) -> _Lessons:
+    """Return answers to be learned."""
+    data = config.data
+    mixed = mix(data, splits)
+    besides = render_all(mixed.rows, renderer, data, longest) if mixed.rows else Rendered(())
+    train = besides + render_all(splits.train, renderer, data, longest)
+    held_out = draw(splits.validation, config.eval.validation_limit)
+    validation = render_all(held_out, renderer, data, longest) if held_out else None
+    notes = [*mixed.notes, *train.notes()]
+    return _Lessons(train, validation, notes, len(besides.rows), dict(mixed.digests))
+
+
+def _replies(config: Config, splits: Splits, renderer: Renderer, longest: int, method: str) -> _Lessons:
+    """Return judged replies to learn from, by prompt."""
+    if config.data.mix:
+        raise UsageError("data.mix: only answers can be mixed in (method.name=sft); leave it out")
+
+    def rendered(examples: Sequence[Example]) -> RenderedJudged:
+        rows = [row for row in examples if isinstance(row, Preference | Feedback)]
+        return render_judged(rows, renderer, config.data, longest, single=method == "kto")
+
+    def flat(groups: Sequence[Judged]) -> Rendered:
+        return Rendered(tuple(row for group in groups for row in group.rows))
+
+    train = rendered(splits.train)
+    held_out = draw(splits.validation, config.eval.validation_limit)
+    groups = rendered(held_out).groups if held_out else ()
+    validation = flat(groups) if groups else None
+    return _Lessons(flat(train.groups), validation, train.notes(), judged=train.groups, held_out=groups)
 
 
 def read_sides(config: Config, show: Progress | None = None) -> tuple[Dataset, Splits, dict[str, str], list[str]]:
@@ -130,8 +190,8 @@ def read_sides(config: Config, show: Progress | None = None) -> tuple[Dataset, S
                 read_files[key] = read(path, config.data, key, show)
             except DataError as error:
                 problems += error.problems
-    judged = ((next(iter(one.digests)), one.shape, one.examples[0]) for one in read_files.values())
-    problems += [why for one in judged if (why := not_lessons(*one))]
+    first = ((next(iter(one.digests)), one.shape, one.examples[0]) for one in read_files.values())
+    problems += [why for one in first if isinstance(one[2], Prompt) and (why := not_lessons(*one))]
     if problems:
         raise DataError(problems)
     main = read_files["train"]
@@ -182,7 +242,7 @@ def _say(show: Progress, notes: Sequence[str]) -> None:
 
 def shared_instruction(examples: Sequence[Example]) -> str | None:
     """Return the system message that every row begins with, if it is one and the same: serving will send it too."""
-    first = [row.messages[0] for row in examples if isinstance(row, Chat)]
+    first = [row.messages[0] for row in examples if isinstance(row, Chat | Preference | Feedback)]
     openings = {message.content if message.role == "system" else None for message in first}
     return openings.pop() if len(openings) == 1 else None
 

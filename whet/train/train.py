@@ -13,9 +13,9 @@ from torch import Tensor
 
 from whet.config.tree import Config
 from whet.errors import Interrupted
-from whet.methods.sft import SFT
+from whet.methods._base import Method
+from whet.methods._judged import Steps
 from whet.models.adapt import parameter_counts, trainable
-from whet.models.batch import Batch
 from whet.models.checkpoint import (
     Checkpoint,
     folder_of,
@@ -35,6 +35,7 @@ from whet.train.about import about_model
 from whet.train.drift import check_drift
 from whet.train.fit import Pace, Record, fit, validation_loss
 from whet.train.journey import Journey, best_weights, load_weights, resume
+from whet.train.learn import method_of
 from whet.train.plan import Plan, make
 from whet.train.prepare import Prepared
 from whet.train.room import Room, Rows, room
@@ -96,17 +97,16 @@ def train(
     """
     check_drift(config, run, prepared, allow_drift)
     policy = _policy(config, run, prepared)
-    rows = prepared.train.rows
-    plan = make(config, len(rows), prepared.hidden)
-    longest = max(len(row.ids) for row in rows)
+    plan = make(config, prepared.count, prepared.hidden, prepared.method)
+    longest = prepared.largest
     held = room(policy, config.optim, Rows(longest, longest * plan.rows), run)
     parameters = trainable(policy.model)
     optimizer = optim.build_optimizer(parameters, config.optim, plan.lr)
     journey = resume(run, parameters, optimizer, partial(_tell, run, show))
-    first = config.optim.order or "random"
-    sft = SFT(rows, plan.rows, held.tokens, config.seed, packs=policy.packs, first=first)
-    held_out = sft.batches(prepared.validation.rows) if prepared.validation else []
-    course = Course(config, run, plan, policy, parameters, optimizer, journey, sft, held_out, stop)
+    steps = Steps(plan.rows, held.tokens, config.seed, policy.packs)
+    method = method_of(config, prepared, steps, policy, run, show, stop)
+    validates = prepared.validation is not None
+    course = Course(config, run, plan, policy, parameters, optimizer, journey, method, validates, stop)
     _announce(run, show, policy, plan, held, prepared)
     about = about_model(config, prepared)  # while the data are still those that were read
     course.go(show)
@@ -124,8 +124,8 @@ class Course:
     parameters: dict[str, Any]
     optimizer: torch.optim.Optimizer
     journey: Journey
-    method: SFT
-    held_out: list[Batch]
+    method: Method
+    validates: bool  # whether rows are held out for it
     stop: Stop
     random: dict[str, Tensor] = field(default_factory=dict)  # the generators' state when the step under way began
     saved: list[float] = field(default_factory=lambda: [time.monotonic()])  # when the last checkpoint was written
@@ -133,7 +133,7 @@ class Course:
     def go(self, show: Progress) -> None:
         """Take the steps that are left; validate and save as planned; stop early or when asked."""
         journey, plan, stop = self.journey, self.plan, self.stop
-        if self.held_out and (math.isinf(journey.best) or journey.due):
+        if self.validates and (math.isinf(journey.best) or journey.due):
             self.validate()
             self.save()
         elif not journey.step:  # what is left if the first steps go wrong
@@ -144,10 +144,10 @@ class Course:
             return
         divergence = Divergence(plan.lr, journey.seen)
         for record in _timed(self.records(), journey):
-            self.run.log("metrics", **asdict(record))
+            self.run.log("metrics", **record.row())
             divergence.see(record.step, record.loss)
             due = record.step == plan.steps or record.step % plan.validate_every == 0
-            if due and self.held_out:
+            if due and self.validates:
                 self.validate()
             if due or self.save_due(record.step) or stop.asked:
                 self.save()
@@ -188,12 +188,14 @@ class Course:
         journey = self.journey
         journey.due = True
         try:
-            loss = validation_loss(self.policy, self.method, self.held_out, lambda: self.stop.check(str(self.run.path)))
+            loss, metrics = validation_loss(
+                self.policy, self.method, self.method.held(), lambda: self.stop.check(str(self.run.path))
+            )
         except Interrupted:
             self.save()
             raise
         journey.due = False
-        self.run.log("evals", step=journey.step, loss=loss)
+        self.run.log("evals", step=journey.step, loss=loss, **metrics)
         if loss < journey.best:
             journey.best, journey.best_step, journey.worse = loss, journey.step, 0
         else:
@@ -213,7 +215,7 @@ class Course:
             random_state(self.policy.device),
             state,
         )
-        best = journey.best_step if self.held_out else None
+        best = journey.best_step if self.validates else None
         save(self.run.path, checkpoint, keep=self.config.save.keep, protect=best)
         self.saved[:] = [time.monotonic()]
 
@@ -267,7 +269,7 @@ def _announce(run: Run, show: Progress, policy: Policy, plan: Plan, held: Room, 
     if any(map(packed, policy.model.modules())):
         dtype += " with linear layers in nf4"
     weights = f"{training:,} of {total:,} weights train, {dtype} on {policy.device.type}"
-    said = f"{plan.sentence(len(prepared.train.rows))}; {weights}; up to {held.tokens:,} tokens at a time"
+    said = f"{plan.sentence(prepared.count)}; {weights}; up to {held.tokens:,} tokens at a time"
     if held.recompute:
         said += f", {held.recompute} of {len(policy.layers)} layers computed twice to save memory"
     show.say(said)
@@ -292,7 +294,7 @@ def _finish(course: Course, prepared: Prepared, about: dict[str, Any], show: Pro
     return Trained(
         steps=journey.step,
         best_step=best,
-        rows=len(prepared.train.rows),
+        rows=prepared.count,
         tokens=journey.tokens,
         trained_tokens=journey.trained,
         seconds=journey.seconds,

@@ -35,7 +35,7 @@ def task_answers(data: str, engine: Local, config: Config, show: Progress) -> tu
     from datasets import disable_progress_bars
     from lm_eval.tasks import TaskManager
 
-    from whet.engines.harness import Harness
+    from whet.tune.asked import Harness
 
     folder, _, task = data.removeprefix(BEGINS).rpartition("#")
     if folder and not Path(folder).is_dir():

@@ -59,6 +59,7 @@ def told_beside(report: Mapping[str, Any]) -> list[str]:
     """Return the sentences that a report has beside its verdict: of other seeds, of a judge, of what was forgotten."""
     said = [report["seeds"]["sentence"]] if "seeds" in report else []
     said += report["judged"]["sentences"] if "judged" in report else []
+    said += [report["moved_sentence"]] if report.get("moved_sentence") else []
     return said + ([report["forgetting"]["sentence"]] if "sentence" in report.get("forgetting", {}) else [])
 
 

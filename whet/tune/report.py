@@ -18,7 +18,7 @@ def described(
 ) -> dict[str, Any]:
     """Return everything about the run that is not a comparison."""
     known = BUILT_IN.get(config.model.name)
-    plan = make(config, len(prepared.train.rows), prepared.hidden)
+    plan = make(config, prepared.count, prepared.hidden, prepared.method)
     metrics, evals = list(run.read("metrics")), list(run.read("evals"))
     drifted = [event["what"] for event in run.read("events") if event["event"] == "drift allowed" and "what" in event]
     return {

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Any
 
 from whet.config.tree import Config
-from whet.data.content import content_hash
 from whet.data.preflight import render_all, reply_length
 from whet.data.split import draw
 from whet.data.swaps import axes_of
@@ -18,31 +17,27 @@ from whet.errors import DataError, Problem, UsageError
 from whet.evals.certainty import account
 from whet.evals.evaluate import row_losses
 from whet.models.adapt import switched_off
-from whet.models.load import load
 from whet.models.policy import Policy
-from whet.runs.looks import look
-from whet.runs.run import Run, replace_whole
-from whet.train.drift import check_drift
+from whet.runs.run import Run
 from whet.train.prepare import Prepared, prepare
 from whet.train.stop import Stop
-from whet.train.train import Trained, train
 from whet.tune import compare
-from whet.tune.card import card
 from whet.tune.certainty import certainty
 from whet.tune.contenders import Table
 from whet.tune.fairness import Swapped, groups_treated, swapped_of
-from whet.tune.forgetting import Panel, forgotten, keep_to_budget, panel
+from whet.tune.forgetting import panel
 from whet.tune.interview import Contender, Interview
+from whet.tune.job import Job, base_engine, count_look, kept_abilities, train_once, write_report
 from whet.tune.judging import preferred
-from whet.tune.page import page
 from whet.tune.passages import by_passage, judged, together, unit
+from whet.tune.preferring import held_out, measured
 from whet.tune.questions import questions
-from whet.tune.report import described, learned_from
+from whet.tune.report import described
 from whet.tune.seeds import again
 from whet.tune.several import opened
 from whet.tune.where import parts, where
 from whet.tune.wordings import listed
-from whet.types import Chat, Message, Progress, Prompt, Sampling, Text
+from whet.types import Chat, Message, Progress, Prompt, Sampling, Scorer, Text
 
 
 def tune(
@@ -69,34 +64,41 @@ def tune(
     general = panel(config)
     if config.eval.judge:
         opened(config.eval.judge, config, show)  # one that does not open is told before training
+    job = Job(config, run, prepared, general, show, stop, begun, allow_drift)
+    if prepared.judged is not None:
+        return _tune_judged(job)
     if isinstance(prepared.splits.test[0], Text):
-        return _tune_text(config, run, prepared, general, show, stop, begun, allow_drift)
+        return _tune_text(job)
+    return _tune_answers(job, sampling, trial)
+
+
+def _tune_answers(job: Job, sampling: Sampling, trial: Sequence[Chat] | None) -> dict[str, Any]:
+    """Carry out the job for answers to be learned."""
+    config, run, prepared, show, stop = job.config, job.run, job.prepared, job.show, job.stop
     asked = questions(config, prepared, sampling.max_tokens)
     for note in asked.notes:
         show.say(note)
-    targets = [target for prompt in asked.prompts for target in prompt.targets]
-    scorers = compare.scorers_for(config.eval, targets, prepared.labels)  # a misspelt one is told before training
-    compare.try_out(scorers, asked.prompts[0])
+    scorers = _scorers(config, asked.prompts, prepared)
     servers = _servers(config)
     by = parts(asked.prompts, config.eval.slices)
     swapped = _swapped(config, asked.prompts, prepared)
-    interview = Interview(run.path / "replies", asked.prompts, sampling, scorers, show)
+    folder = run.path / "replies"
+    interview = Interview(folder, asked.prompts, sampling, scorers, show)
+    twins = Interview(folder / "swaps", swapped.asked, sampling, scorers, show) if swapped else None
     shown = [row for row in prepared.splits.train if isinstance(row, Chat)] if trial is None else trial
     table = Table(config, prepared, asked, interview, shown)
-    trained = _train_once(config, run, prepared, show, stop, allow_drift)
+    trained = train_once(config, run, prepared, show, stop, job.allow_drift)
     start = time.time()
-    kept = _kept(config, run, prepared, general, show, stop)
-    folder = run.path / "replies" / "swaps"
-    twins = Interview(folder, swapped.asked, sampling, scorers, show) if swapped else None
+    kept = kept_abilities(config, run, prepared, job.general, show, stop)
     sure = _ask_everyone(config, run, prepared, table, interview, stop, servers, twins)
     answers = interview.answers
-    report = described(config, run, prepared, trained, begun, start)
+    report = described(config, run, prepared, trained, job.begun, start)
     report["seconds"]["evaluation"] = sum(one.reply.seconds for replies in answers.values() for one in replies)
     report["data"]["questions"] = len(asked.prompts)
     report["data"]["notes"] += asked.notes
     report |= kept
     if trial is None:
-        _count_look(report, run, prepared, show)
+        count_look(report, run, prepared, show)
     _judge(report, interview, config, prepared)
     if "tuned" in answers:
         report["where"] = where(answers["tuned"], report["decides"], prepared.labels, by, config)
@@ -107,15 +109,23 @@ def tune(
     if config.eval.judge and "tuned" in answers:
         judge = opened(config.eval.judge, config, show).engine
         judge.between = lambda: stop.check(str(run.path))
-        report["judged"] = preferred(judge, config, answers, "tuned", show, run.path / "replies")
+        report["judged"] = preferred(judge, config, answers, "tuned", show, folder)
     if config.eval.seeds > 1 and "verdict" in report:
 
         def carry(its: Config, other: Run) -> dict[str, Any]:
             return tune(its, other, show, stop, trial=shown)
 
         report["seeds"] = again(config, run, report, asked.prompts, carry, show)
-    _write(run, report)
+    write_report(run, report)
     return report
+
+
+def _scorers(config: Config, asked: Sequence[Prompt], prepared: Prepared) -> dict[str, Scorer]:
+    """Return the scorers; a misspelt one, or one that fails, is told before training."""
+    targets = [target for prompt in asked for target in prompt.targets]
+    scorers = compare.scorers_for(config.eval, targets, prepared.labels)
+    compare.try_out(scorers, asked[0])
+    return scorers
 
 
 def _demand_test(config: Config, prepared: Prepared) -> None:
@@ -141,19 +151,6 @@ def _demand_test(config: Config, prepared: Prepared) -> None:
         )
 
 
-def _train_once(config: Config, run: Run, prepared: Prepared, show: Progress, stop: Stop, allow_drift: bool) -> Trained:
-    """Return what training gave; a run that is resumed after its training does not train again."""
-    if (run.path / "trained.json").exists() and (run.path / "model").is_dir():
-        saved = run.read_json("trained.json")
-        check_drift(config, run, prepared, allow_drift, learned_from(run))
-        saved.pop("fingerprint", None)
-        return Trained(**{**saved, "loss": tuple(saved["loss"]), "validation": tuple(map(tuple, saved["validation"]))})
-    check_drift(config, run, prepared, allow_drift)
-    trained = train(config, run, prepared, show, stop, allow_drift=allow_drift)
-    run.write_json("trained.json", {**asdict(trained), "fingerprint": run.read_json("fingerprint.json")})
-    return trained
-
-
 def _ask_everyone(
     config: Config,
     run: Run,
@@ -172,7 +169,7 @@ def _ask_everyone(
         str(run.path), config.model, interview.show.say
     ).engine  # as saved, so what is judged is what is served
     engine.between = lambda: stop.check(str(run.path))
-    base = engine if config.adapter.kind == "lora" else _base_engine(prepared, engine)
+    base = engine if config.adapter.kind == "lora" else base_engine(prepared, engine)
     base.between = engine.between
     with switched_off(base.model):
         for contender in table.untuned(base):
@@ -224,18 +221,6 @@ def _sampling(config: Config, prepared: Prepared) -> Sampling:
     return Sampling(config.eval.temperature, max_tokens=most, seed=config.seed, choices=choices)
 
 
-def _base_engine(prepared: Prepared, tuned: Local) -> Local:
-    model = load(prepared.base.folder, next(tuned.model.parameters()).dtype, tuned.device)
-    return Local(model, prepared.renderer, tuned.context, packs=Policy(model).packs)
-
-
-def _count_look(report: dict[str, Any], run: Run, prepared: Prepared, show: Progress) -> None:
-    model = f"{run.id} {run.read_json('run.json')['created']}"
-    if remark := look(map(content_hash, prepared.splits.test), model):
-        show.say(remark)
-        report["data"]["notes"].append(remark)
-
-
 def _judge(report: dict[str, Any], interview: Interview, config: Config, prepared: Prepared) -> None:
     """Add the figures, the comparisons, the verdict and the rows to look at."""
     answers, remarks = interview.answers, interview.remarks
@@ -260,57 +245,31 @@ def _judge(report: dict[str, Any], interview: Interview, config: Config, prepare
     report["differences"] = [a - b for a, b in zip(ours, theirs, strict=True)]
 
 
-def _kept(
-    config: Config, run: Run, prepared: Prepared, general: Panel | None, show: Progress, stop: Stop
-) -> dict[str, Any]:
-    """Return what became of general abilities; with a budget, the saved adapter keeps to it from here on."""
-    if general is None:
-        return {}
-
-    def between() -> None:
-        stop.check(str(run.path))
-
-    budget: dict[str, Any] = {}
-    if config.eval.forgetting is not None:
-        budget = keep_to_budget(run, config, prepared, general, show, between)
-    tuned = open_model(str(run.path), config.model, show.say).engine
-    base = tuned if config.adapter.kind == "lora" else _base_engine(prepared, tuned)
-    return {"forgetting": {**budget, **forgotten(config, general, tuned, base, show, between)}}
-
-
-def _tune_text(
-    config: Config,
-    run: Run,
-    prepared: Prepared,
-    general: Panel | None,
-    show: Progress,
-    stop: Stop,
-    begun: float,
-    allow_drift: bool,
-) -> dict[str, Any]:
+def _tune_text(job: Job) -> dict[str, Any]:
     """Carry out the job for raw text (see `whet.tune.passages`)."""
+    config, prepared, show = job.config, job.prepared, job.show
     held_out = draw(prepared.splits.test, config.eval.limit)
     rows = render_all(held_out, prepared.renderer, config.data, prepared.longest).rows
-    trained = _train_once(config, run, prepared, show, stop, allow_drift)
-    start = time.time()
-    kept = _kept(config, run, prepared, general, show, stop)
-    engine = open_model(str(run.path), config.model, show.say).engine
-    base = engine if config.adapter.kind == "lora" else _base_engine(prepared, engine)
     leaders = together(rows, [row for row in held_out if isinstance(row, Text)])
-    show.say(f"measuring the log-loss of {len(set(leaders)):,} held-out {unit(rows, leaders)}s")
-    with switched_off(base.model):
-        before = row_losses(Policy(base.model), rows)
-    losses = {"zero_shot": before, "tuned": row_losses(Policy(engine.model), rows)}
-    report = described(config, run, prepared, trained, begun, start)
-    report["data"]["questions"] = len(set(leaders))
-    _count_look(report, run, prepared, show)
-    by_name = {name: by_passage(found, rows, leaders) for name, found in losses.items()}
-    report |= kept | judged(by_name, unit(rows, leaders), config)
-    _write(run, report)
-    return report
+
+    def measure(tuned: Local, base: Local) -> dict[str, Any]:
+        show.say(f"measuring the log-loss of {len(set(leaders)):,} held-out {unit(rows, leaders)}s")
+        with switched_off(base.model):
+            before = row_losses(Policy(base.model), rows)
+        losses = {"zero_shot": before, "tuned": row_losses(Policy(tuned.model), rows)}
+        by_name = {name: by_passage(found, rows, leaders) for name, found in losses.items()}
+        return {**judged(by_name, unit(rows, leaders), config), "questions": len(set(leaders))}
+
+    return job.carry_out(measure)
 
 
-def _write(run: Run, report: dict[str, Any]) -> None:
-    run.write_json("report.json", report)
-    replace_whole(run.path / "report.html", page(report))
-    replace_whole(run.path / "README.md", card(report))
+def _tune_judged(job: Job) -> dict[str, Any]:
+    """Carry out the job for replies that were judged (see `whet.tune.preferring`)."""
+    groups = held_out(job.config, job.prepared)  # what cannot be judged on is told before training
+
+    def measure(tuned: Local, base: Local) -> dict[str, Any]:
+        return measured(
+            job.config, job.prepared, groups, tuned, base, job.show, lambda: job.stop.check(str(job.run.path))
+        )
+
+    return job.carry_out(measure)

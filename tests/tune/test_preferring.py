@@ -1,0 +1,119 @@
+"""The main job on judged replies: from pairs or thumbs to a verdict."""
+
+import json
+
+import pytest
+from command import run, whet
+from reading import Reader
+
+from whet.data.judged import Judged
+from whet.tune.preferring import _by_group, _sentence, _thumbs
+from whet.types import Tokens
+
+QUICK = [
+    "model.dtype=float32", "adapter.r=4", "optim.lr=0.01", "optim.steps=12", "optim.rows=8", "eval.resamples=400",
+]  # fmt: skip
+
+
+def write(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture(scope="module")
+def pairs_file(tmp_path_factory):
+    rows = [
+        {"prompt": f"say {at}", "chosen": f"{at} yes please", "rejected": f"no {at} {'never ' * (at % 4)}"}
+        for at in range(120)
+    ]
+    return write(tmp_path_factory.mktemp("pairs") / "pairs.jsonl", rows)
+
+
+def test_pairs_are_recognised_learned_and_judged_on_held_out_pairs(tiny, pairs_file, tmp_path):
+    done = whet("tune", pairs_file, "--out", tmp_path / "run", f"model.name={tiny}", "--json", *QUICK)
+    found = json.loads(done.stdout)
+    assert found["verdict"]["metric"] == "agreement"
+    assert set(found["contenders"]) == {"chance", "length", "start", "start_whole", "tuned"}
+    assert found["contenders"]["tuned"]["agreement"]["value"] > 0.9
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["moved"]["better"] > report["moved"]["worse"]
+    steps = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert steps[0]["loss"] == pytest.approx(0.6931, abs=1e-3)  # the model is its own reference
+    assert {"accuracy", "margin", "better", "worse", "length"} <= set(steps[-1])
+    shown = Reader((tmp_path / "run" / "report.html").read_text()).all()
+    assert "the model before tuning, by the likelihood of the whole reply" in shown
+    assert "Of held-out replies the better gained" in shown
+
+
+def test_thumbs_are_recognised_and_learned_by_kto(tiny, tmp_path):
+    rows = [
+        {"prompt": f"say {at}", "completion": f"{at} yes" if at % 2 else f"no {at}", "label": bool(at % 2)}
+        for at in range(120)
+    ]
+    file = write(tmp_path / "thumbs.jsonl", rows)
+    done = whet("tune", file, "--out", tmp_path / "run", f"model.name={tiny}", "--json", *QUICK)
+    assert json.loads(done.stdout)["contenders"]["tuned"]["agreement"]["value"] > 0.7
+    steps = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert "moved" in steps[-1]
+
+
+@pytest.mark.parametrize("name", ["simpo", "orpo", "cpo", "ranking", "kto"])
+def test_every_method_learns_from_pairs(tiny, pairs_file, tmp_path, name):
+    whet("train", pairs_file, "--out", tmp_path / "run", f"model.name={tiny}", f"method.name={name}", *QUICK)
+    evals = [json.loads(line)["loss"] for line in (tmp_path / "run" / "evals.jsonl").read_text().splitlines()]
+    assert evals[-1] < evals[0]
+    assert (tmp_path / "run" / "model" / "adapter_model.safetensors").is_file()
+
+
+def test_what_the_reference_said_is_asked_once_and_kept_with_every_run(tiny, pairs_file, tmp_path):
+    settings = [f"model.name={tiny}", "adapter.kind=full", *QUICK, "optim.lr=0.001", "seed=3"]
+    losses, asked = [], []
+    for name in ("one", "two"):
+        done = whet("train", pairs_file, "--out", tmp_path / name, *settings, "adapter.r=8", "data.max_tokens=300")
+        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        losses.append([json.loads(line)["loss"] for line in lines])
+        asked.append("asking the reference" in done.stderr)
+        assert (tmp_path / name / "reference.json").is_file()
+    assert losses[0] == losses[1]
+    assert not asked[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["method.name=sft"], "to learn the preferred replies alone: whet data convert"),
+        (["data.mix=[{path: PAIRS, share: 0.5}]"], "data.mix: only answers can be mixed in"),
+    ],
+)
+def test_what_cannot_be_learned_from_pairs_is_said(tiny, pairs_file, tmp_path, settings, said):
+    settings = [one.replace("PAIRS", str(pairs_file)) for one in settings]
+    done = run("train", pairs_file, "--out", tmp_path / "run", f"model.name={tiny}", *QUICK, *settings)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_pairs_and_answers_beside_each_other_are_refused(tiny, pairs_file, tmp_path):
+    other = write(tmp_path / "answers.jsonl", [{"prompt": f"say {at}", "completion": f"{at}"} for at in range(9)])
+    done = run("tune", pairs_file, "--test", other, "--out", tmp_path / "run", f"model.name={tiny}", *QUICK)
+    assert done.returncode == 1
+    assert "holds answers and preferences beside each other" in done.stderr
+
+
+def group(*grades):
+    return Judged(tuple(Tokens((1, 2), (0.0, 1.0)) for _ in grades), grades)
+
+
+def test_agreement_counts_pairs_by_group_and_half_for_a_tie():
+    assert _by_group([group(1.0, 0.0), group(2.0, 1.0, 0.0)], [5.0, 4.0, 3.0, 3.0, 9.0]) == [1.0, pytest.approx(1 / 6)]
+
+
+def test_of_thumbs_as_many_are_called_good_as_people_did():
+    groups = [group(1.0), group(0.0), group(1.0), group(0.0)]
+    assert _thumbs(groups, [9.0, 8.0, 1.0, 0.0]) == [1.0, 0.0, 0.0, 1.0]
+    assert _thumbs(groups, [1.0, 1.0, 1.0, 1.0]) == [0.5, 0.5, 0.5, 0.5]
+
+
+def test_displacement_is_told_with_the_way_out():
+    assert "displacement" in _sentence({"better": -1.0, "worse": -9.0})
+    assert "displacement" not in _sentence({"better": 0.5, "worse": -9.0})
+    assert _sentence({"better": 0.5}) == ""

@@ -1,0 +1,151 @@
+"""Judged replies: does the tuned model rank held-out ones as people did, and more often than before tuning?"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from statistics import fmean
+from typing import Any
+
+from whet.config.tree import Config
+from whet.data.judged import Judged, pairs, render_judged
+from whet.data.split import draw
+from whet.engines.local import Local
+from whet.evals.bounds import numbers
+from whet.evals.stats import mean_interval
+from whet.evals.verdict import Measure, judge
+from whet.models.adapt import switched_off
+from whet.models.policy import Policy
+from whet.train.learn import likelihood
+from whet.train.prepare import Prepared
+from whet.types import Feedback, Preference, Progress
+
+METRIC = "agreement"
+REWARD = {"simpo": "mean", "orpo": "mean", "cpo": "whole"}  # of the others it is what was gained since training began
+ABOUT = {
+    "chance": "a coin",
+    "length": "the longer reply, or the shorter, whichever people preferred in training",
+    "start": "the model before tuning, by the likelihood of a reply's mean token",
+    "start_whole": "the model before tuning, by the likelihood of the whole reply",
+}
+
+
+def held_out(config: Config, prepared: Prepared) -> tuple[Judged, ...]:
+    """Return the judged replies of the test rows, at most `eval.limit` rows, drawn by content.
+
+    Raises:
+        DataError: none of them can be judged on.
+    """
+    rows = [row for row in prepared.splits.test if isinstance(row, Preference | Feedback)]
+    single = any(isinstance(row, Feedback) for row in rows)
+    drawn = draw(rows, config.eval.limit)
+    kept = [row for row in drawn if isinstance(row, Preference | Feedback)]
+    return render_judged(kept, prepared.renderer, config.data, prepared.longest, single=single).groups
+
+
+def measured(
+    config: Config,
+    prepared: Prepared,
+    groups: Sequence[Judged],
+    tuned: Local,
+    base: Local,
+    show: Progress,
+    between: Callable[[], None],
+) -> dict[str, Any]:
+    """Return what the report says of how replies are ranked, before and after. `base` may be the tuned model's own."""
+    rows = [row for group in groups for row in group.rows]
+    show.begin("reading judged replies", 2 * len(rows))
+    after = likelihood(Policy(tuned.model), rows, between, show.advance)
+    with switched_off(base.model):
+        before = likelihood(Policy(base.model), rows, between, show.advance)
+    counts = [row.trained for row in rows]
+    lengths = [_ahead(group.grades, [row.trained for row in group.rows]) for group in prepared.judged or ()]
+    longer = 1.0 if fmean(lengths or [0.5]) >= 0.5 else -1.0
+    way = REWARD.get(prepared.method, "gained")
+    by_token = config.method.length_normalised or config.method.loss == "ipo"
+    thinks: dict[str, list[float]] = {
+        "chance": [0.0] * len(rows),
+        "length": [longer * count for count in counts],
+        "start": [nats / count for nats, count in zip(before, counts, strict=True)],
+        "start_whole": before,
+        "tuned": [
+            _reward(way, now, then, count, by_token=by_token)
+            for now, then, count in zip(after, before, counts, strict=True)
+        ],
+    }
+    agree = _by_group if any(len(group.rows) > 1 for group in groups) else _thumbs
+    scores = {name: agree(groups, said) for name, said in thinks.items()}
+    gained = [now - then for now, then in zip(after, before, strict=True)]
+    return _report(scores, _moved(groups, gained), config)
+
+
+def _reward(way: str, now: float, then: float, count: int, *, by_token: bool) -> float:
+    if way == "gained":
+        return (now - then) / (count if by_token else 1)
+    return now / count if way == "mean" else now
+
+
+def _by_group(groups: Sequence[Judged], said: Sequence[float]) -> list[float]:
+    """Return, for each group, the share of its pairs that are ranked as people did; a tie is half right."""
+    rest = iter(said)
+    return [_ahead(group.grades, [next(rest) for _ in group.rows]) for group in groups]
+
+
+def _ahead(grades: Sequence[float], said: Sequence[float]) -> float:
+    found = [0.5 if said[one] == said[other] else float(said[one] > said[other]) for one, other in pairs(grades)]
+    return fmean(found) if found else 0.5
+
+
+def _thumbs(groups: Sequence[Judged], said: Sequence[float]) -> list[float]:
+    """Return whether each reply is called what people called it; as many are called good as they did, the highest.
+
+    Of equals at the border each is right by chance.
+    """
+    good = [group.grades[0] > 0.5 for group in groups]
+    many = sum(good)
+    ranked = sorted(said, reverse=True)
+    border = ranked[many - 1] if many else float("inf")
+    above, equal = sum(one > border for one in said), sum(one == border for one in said)
+    chance = (many - above) / equal if equal else 0.0
+    called = [1.0 if one > border else chance if one == border else 0.0 for one in said]
+    return [share if is_good else 1 - share for share, is_good in zip(called, good, strict=True)]
+
+
+def _moved(groups: Sequence[Judged], gained: Sequence[float]) -> dict[str, float]:
+    """Return how many nats the best replies of held-out groups gained, or those that were liked, and the others."""
+    rest = iter(gained)
+    better, worse = list[float](), list[float]()
+    for group in groups:
+        best = max(group.grades) if len(group.grades) > 1 else 1.0
+        for grade in group.grades:
+            (better if grade == best else worse).append(next(rest))
+    return {name: fmean(side) for name, side in (("better", better), ("worse", worse)) if side}
+
+
+def _report(scores: Mapping[str, Sequence[float]], moved: Mapping[str, float], config: Config) -> dict[str, Any]:
+    options: Any = {"resamples": config.eval.resamples, "confidence": config.eval.confidence, "seed": config.seed}
+    others = {name: said for name, said in scores.items() if name != "tuned"}
+    figures = {name: {METRIC: numbers(mean_interval(said, **options))} for name, said in scores.items()}
+    return {
+        "contenders": {
+            name: {"metrics": found, "remarks": [ABOUT[name]] if name in ABOUT else []}
+            for name, found in figures.items()
+        },
+        "decides": METRIC,
+        "scores": {name: list(said) for name, said in scores.items()},
+        "verdict": asdict(judge(Measure(METRIC, unit="prompt"), scores["tuned"], others, **options)),
+        "moved": dict(moved),
+        "moved_sentence": _sentence(moved),
+        "questions": len(scores["tuned"]),
+    }
+
+
+def _sentence(moved: Mapping[str, float]) -> str:
+    """Return in words what became of the replies themselves."""
+    if set(moved) != {"better", "worse"}:
+        return ""
+    said = f"Of held-out replies the better gained {moved['better']:+.2f} nats, the worse {moved['worse']:+.2f}"
+    if moved["better"] < 0 and moved["worse"] < 0:
+        return (
+            f"{said}: both became less likely (displacement), so something else became likelier. Read some replies; "
+            "method.sft=0.2 holds the better ones up, and so does a lower optim.lr or a higher method.beta."
+        )
+    return f"{said}."
