@@ -10,6 +10,7 @@ from whet.cli.plan import config_of, to_the_commit
 from whet.cli.progress import Shown, measured, out, out_json
 from whet.config.load import dump, load_saved
 from whet.config.tree import Config
+from whet.engines.open import about_of
 from whet.errors import Interrupted, RunError, UsageError, WhetError
 from whet.runs.run import Run
 from whet.runs.store import Kind, create, find
@@ -106,7 +107,8 @@ def _tell(result: dict[str, Any], run: Run, as_json: bool) -> None:
         for said in told_beside(result):
             show.say(said)
         show.say(f"report: {run.path}/report.html")
-    show.say(f"talk to it: whet chat {run.path}")
+    if not about_of(str(run.path)).get("scores"):
+        show.say(f"talk to it: whet chat {run.path}")
     if as_json:
         out_json(result)
 

@@ -73,9 +73,10 @@ class Mix(Section):
 class Method(Section):
     """What is learned from the rows."""
 
-    name: Literal["sft", "dpo", "simpo", "orpo", "cpo", "ranking", "kto"] | None = None
+    name: Literal["sft", "dpo", "simpo", "orpo", "cpo", "ranking", "kto", "reward"] | None = None
     """sft learns answers; dpo, simpo, orpo and cpo learn from a better and a worse reply, ranking from several, kto
-    from single replies with a thumb up or down. Default is what the rows are: sft, dpo or kto."""
+    from single replies with a thumb up or down; reward makes a model that scores replies. Default is what the rows are:
+    sft, dpo or kto."""
     beta: float | None = Field(None, gt=0)
     """How closely to stay with the model that training began with (dpo, ranking, kto), how sharp a preference is
     (simpo, cpo), or what it weighs beside the answer's log-loss (orpo); default is 0.1, of simpo 2."""
@@ -89,6 +90,10 @@ class Method(Section):
     """Weight of the best reply's log-loss beside the preference (dpo, where default is 0; cpo, where it is 1)."""
     gamma: float | None = Field(None, ge=0)
     """By how much simpo wants the better reply ahead; default is 0.5."""
+    margin: bool = False
+    """true lets reward put replies as far apart as their grades are."""
+    centre: float | None = Field(None, ge=0)
+    """How strongly reward holds scores near 0 in the mean; default is 0.01."""
     good: float = Field(1.0, gt=0)
     """Weight of good replies (kto)."""
     bad: float = Field(1.0, gt=0)

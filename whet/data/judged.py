@@ -58,9 +58,17 @@ def pairs(grades: Sequence[float]) -> list[tuple[int, int]]:
 
 
 def render_judged(
-    examples: Sequence[Preference | Feedback], renderer: Renderer, data: Data, longest: int, *, single: bool
+    examples: Sequence[Preference | Feedback],
+    renderer: Renderer,
+    data: Data,
+    longest: int,
+    *,
+    single: bool = False,
+    scored: bool = False,
 ) -> RenderedJudged:
     """Return judged replies as token rows; with `single`, one reply at a time, good or bad.
+
+    With `scored` a row is all that the template writes, to be scored by its last token, and ties are kept.
 
     Raises:
         DataError: every row that cannot train: too long (unless the recipe says to drop it), refused by the template,
@@ -77,7 +85,7 @@ def render_judged(
             continue
         replies, grades = _replies(example)
         try:
-            rows = tuple(_row(example, reply, renderer) for reply in replies)
+            rows = tuple(_row(example, reply, renderer, scored) for reply in replies)
         except ModelError as error:
             problems.append(Problem(*where, f"{error}; change the row, or choose a model whose template takes it"))
             continue
@@ -90,7 +98,7 @@ def render_judged(
             singles = _singles(rows, grades, isinstance(example, Feedback), example.source)
             tied += not singles
             groups += singles
-        elif pairs(grades):
+        elif pairs(grades) or (scored and len(grades) > 1):
             groups.append(Judged(rows, grades, example.source))
         else:
             tied += 1
@@ -107,12 +115,15 @@ def _replies(example: Preference | Feedback) -> tuple[tuple[tuple[Message, ...],
     return example.replies, example.grades
 
 
-def _row(example: Preference | Feedback, reply: tuple[Message, ...], renderer: Renderer) -> Tokens:
+def _row(example: Preference | Feedback, reply: tuple[Message, ...], renderer: Renderer, scored: bool) -> Tokens:
     """Return a prompt with a reply; only the reply trains, to its end token, even where it is empty.
 
     Raises:
         ModelError: the template refuses the conversation, or rewrites earlier turns.
     """
+    if scored:
+        ids = renderer.conversation((*example.messages, *reply), example.tools)
+        return Tokens(tuple(ids), (*[0.0] * (len(ids) - 1), 1.0), example.source)
     asked = tuple(replace(message, weight=0.0) for message in example.messages)
     rows = renderer.render(Chat((*asked, *reply), example.source, example.tools))
     if len(rows) != 1 or not rows[0].trained:

@@ -108,6 +108,18 @@ class Renderer:
         except ModelError:
             return False
 
+    def padding(self) -> int:
+        """Return a special token that ends no conversation, so that padding can be told from what was said.
+
+        Raises:
+            ModelError: there is none.
+        """
+        end = self.conversation([Message("user", "a"), Message("assistant", "b")])[-1]
+        free = sorted(token for token in self._special_ids if token != end and token not in self.stops)
+        if not free:
+            raise ModelError("every special token of this model ends an answer, so none is left to pad with")
+        return free[0]
+
     def encode(self, text: str) -> list[int]:
         """Return the token ids of text whose special tokens are already written out (so no second BOS)."""
         tokenizer, text = self._control.apart(text)
@@ -168,6 +180,16 @@ class Renderer:
         if messages and messages[-1].role == "assistant":
             return ids[: turns[-1].end], turns  # what a template writes after the end token is not said by the model
         return self._extend(ids, self.template.render(messages, tools)), turns
+
+    def conversation(self, messages: Sequence[Message], tools: Sequence[Frozen] = ()) -> list[int]:
+        """Return all tokens that the template writes for a conversation, what follows its last answer included.
+
+        Raises:
+            ModelError: the template refuses the conversation or rewrites earlier turns; an answer has no end token.
+        """
+        messages, tools = self._fitted(messages, tools)
+        ids, _ = self._turns(messages, tools)
+        return self._extend(ids, self.template.render(messages, tools))
 
     def _turns(self, messages: Sequence[Message], tools: Sequence[Frozen]) -> tuple[list[int], list[Turn]]:
         ids: list[int] = []

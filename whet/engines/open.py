@@ -49,6 +49,8 @@ def open_model(name: str, model: Model | None = None, say: Say = lambda _: None)
         if not is_folder(folder):
             raise ModelError(f"{name}: this run has no finished model yet; continue it with `whet resume {name}`")
     about = read_about(folder)
+    if about.get("scores"):
+        raise ModelError(f"{name}: this model scores replies and says none; it is a reward model")
     device = device_of(settings.device)
     dtype = dtype_of(_precision(folder, about, device) if settings.dtype == "auto" else settings.dtype, device)
     adapted = is_file(folder / CONFIG)

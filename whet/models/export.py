@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,12 @@ ABOUT = "whet.json"
 OF_ADAPTERS = ("base", "base_weights", "kind", "quantize")  # what whet.json says that a merged model is no longer
 
 
-def write_model(model: nn.Module, folder: Path, base: Base, about: dict[str, Any]) -> None:
+def write_model(
+    model: nn.Module, folder: Path, base: Base, about: dict[str, Any], write: Callable[[Path], None] | None = None
+) -> None:
     """Write the model to `folder`, whole or not at all: a PEFT adapter, or full weights with their config.
+
+    `write` writes the weights and their config in another form, into the folder that it is given.
 
     `about` (template digest, instruction, lengths) goes to whet.json, so that serving can tell that it asks the way
     training did.
@@ -42,7 +47,9 @@ def write_model(model: nn.Module, folder: Path, base: Base, about: dict[str, Any
     with disk(folder):
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
-        if causal(model) is not model:
+        if write:
+            write(staging)
+        elif causal(model) is not model:
             adapter_files(model, staging, base.public_name)
         else:
             full_weights(model, staging)

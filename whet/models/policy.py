@@ -23,9 +23,10 @@ from whet.models.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What a model says about a batch. Shapes: logprobs (B, T) float32 nats, 0 wherever nothing trains."""
+    """What a model says about a batch. Shapes: logprobs (B, T) float32 nats, 0 wherever nothing trains; values (B,)."""
 
     logprobs: Tensor
+    values: Tensor | None = None
 
 
 class Policy:
@@ -154,7 +155,7 @@ class Policy:
         batch = Batch(tokens[0, :prefix], tokens.gather(1, own), weights, lengths, stems)
         rows, at = (weights > 0).nonzero(as_tuple=True)
         try:
-            ours = self(batch).logprobs[:, 1:].cpu()
+            ours = Policy.__call__(self, batch).logprobs[:, 1:].cpu()
             with self._precision():
                 logits = self._inner(input_ids=tokens.to(self.device)).logits.float()
                 theirs = self._core(input_ids=tokens.to(self.device), use_cache=False).last_hidden_state.cpu()

@@ -18,5 +18,6 @@ def about_model(config: Config, prepared: Prepared) -> dict[str, Any]:
         "instruction": prepared.instruction,
         "longest": prepared.longest,
         "labels": list(prepared.labels),
+        **({"scores": True} if prepared.method == "reward" else {}),
         "rows": form.as_dict() if form else None,
     }

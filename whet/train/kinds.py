@@ -7,7 +7,7 @@ from whet.data.split import Splits
 from whet.errors import DataError, Problem, UsageError
 from whet.types import Chat, Example, Feedback, Preference, Text
 
-PAIRED = ("dpo", "simpo", "orpo", "cpo", "ranking")
+PAIRED = ("dpo", "simpo", "orpo", "cpo", "ranking", "reward")
 
 
 def method_for(asked: str | None, splits: Splits, data: Data) -> str:

@@ -163,7 +163,8 @@ def _replies(config: Config, splits: Splits, renderer: Renderer, longest: int, m
 
     def rendered(examples: Sequence[Example]) -> RenderedJudged:
         rows = [row for row in examples if isinstance(row, Preference | Feedback)]
-        return render_judged(rows, renderer, config.data, longest, single=method == "kto")
+        how = {"single": method == "kto", "scored": method == "reward"}
+        return render_judged(rows, renderer, config.data, longest, **how)
 
     def flat(groups: Sequence[Judged]) -> Rendered:
         return Rendered(tuple(row for group in groups for row in group.rows))

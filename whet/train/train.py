@@ -2,10 +2,11 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ from whet.models.export import write_model
 from whet.models.load import DTYPES, device_of, load, quick_dtype
 from whet.models.policy import Policy
 from whet.models.quantized import packed
+from whet.models.scoring import Scoring, write_scoring
 from whet.models.work import matrix_rate, peak_memory
 from whet.runs.run import Run
 from whet.train import optim
@@ -226,7 +228,18 @@ def _policy(config: Config, run: Run, prepared: Prepared) -> Policy:
     full = config.adapter.kind == "full"
     # Weights that train are kept in float32: bfloat16 cannot hold an update a thousand times smaller than itself.
     model = load(prepared.base.folder, torch.float32 if full else dtype, device, config.model.quantize)
-    return Policy.trained(model, config.adapter, seed=config.seed, autocast=full and dtype == torch.bfloat16)
+    kind = Scoring if prepared.method == "reward" else Policy
+    return kind.trained(model, config.adapter, seed=config.seed, autocast=full and dtype == torch.bfloat16)
+
+
+def _scored(course: Course, prepared: Prepared) -> Callable[[Path], None] | None:
+    """Return what writes a model that scores, if it is one."""
+    policy = course.policy
+    if not isinstance(policy, Scoring) or not prepared.judged:
+        return None
+    probe = torch.tensor(prepared.judged[0].rows[0].ids)
+    renderer, base = prepared.renderer, prepared.base.folder
+    return lambda folder: write_scoring(policy, course.config.adapter, base, folder, renderer.padding(), probe)
 
 
 def _dtype(config: Config, run: Run, device: torch.device) -> torch.dtype:
@@ -289,7 +302,7 @@ def _finish(course: Course, prepared: Prepared, about: dict[str, Any], show: Pro
     device = course.policy.device
     dtype = _dtype(course.config, run, device)
     about = {**about, "dtype": str(dtype).removeprefix("torch."), "device": device.type, "step": best}
-    write_model(course.policy.model.eval(), run.path / "model", prepared.base, about)
+    write_model(course.policy.model.eval(), run.path / "model", prepared.base, about, _scored(course, prepared))
     possible = matrix_rate(dtype, device) * journey.seconds
     return Trained(
         steps=journey.step,

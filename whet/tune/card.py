@@ -62,9 +62,10 @@ def _front_matter(report: Mapping[str, Any], merged: bool) -> str:
     if base.get("public_name") or base.get("name"):
         fields["base_model"] = str(base.get("public_name") or base["name"])
         fields["base_model_relation"] = "finetune" if full else "adapter"
-    fields["library_name"] = "transformers" if full else "peft"
-    fields["pipeline_tag"] = "text-generation"
-    fields["tags"] = ["whet", "sft", *([] if is_full(report) else ["lora"])]
+    scores = report.get("method") == "reward"
+    fields["library_name"] = "transformers" if full or scores else "peft"
+    fields["pipeline_tag"] = "text-classification" if scores else "text-generation"
+    fields["tags"] = ["whet", str(report.get("method") or "sft"), *([] if is_full(report) else ["lora"])]
     known = str(base.get("license") or "")
     if known.lower() in LICENSES:
         fields["license"] = known.lower()

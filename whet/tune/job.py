@@ -46,8 +46,10 @@ class Job:
         trained = train_once(config, run, prepared, show, self.stop, self.allow_drift)
         start = time.time()
         kept = kept_abilities(config, run, prepared, self.general, show, self.stop)
-        engine = open_model(str(run.path), config.model, show.say).engine
-        base = engine if config.adapter.kind == "lora" else base_engine(prepared, engine)
+        scores = prepared.method == "reward"  # such a model says nothing
+        name = str(prepared.base.folder if scores else run.path)
+        engine = open_model(name, config.model, show.say).engine
+        base = engine if scores or config.adapter.kind == "lora" else base_engine(prepared, engine)
         found = measure(engine, base)
         report = described(config, run, prepared, trained, self.begun, start)
         report["data"]["questions"] = found.pop("questions")

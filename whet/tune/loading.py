@@ -20,6 +20,15 @@ nf4 = BitsAndBytesConfig(
     load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True
 )
 """
+_SCORES = """\
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+folder = {folder}
+model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+tokenizer = AutoTokenizer.from_pretrained(folder)
+messages = [{{"role": "user", "content": "..."}}, {{"role": "assistant", "content": "..."}}]
+inputs = tokenizer.apply_chat_template(messages, return_dict=True, return_tensors="pt")
+print(float(model(**inputs).logits))  # more is better; only differences between replies to one prompt mean something"""
 _TEXT = """\
 inputs = tokenizer("...", return_tensors="pt")
 """
@@ -28,6 +37,10 @@ inputs = tokenizer("...", return_tensors="pt")
 def loading(report: Mapping[str, Any], merged: str | None) -> str:
     """Return the section on how to load a run's model, or the plain model in the folder `merged`."""
     run, origin = str(report.get("run") or "RUN"), _origin(report)
+    if report.get("method") == "reward":
+        says = f"One plain model with a scalar head, its base model ({inline(origin)}) included."
+        folder = json.dumps(f"{run}/model", ensure_ascii=False)
+        return f"{says}\n\nWith transformers:\n\n{fenced(_SCORES.format(folder=folder), 'python')}"
     if merged:
         says = f"One plain model: the adapter of the run is folded into the base model ({inline(origin)})."
         named = shlex.quote(merged)

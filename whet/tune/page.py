@@ -66,6 +66,8 @@ def told_beside(report: Mapping[str, Any]) -> list[str]:
 def commands(report: Mapping[str, Any]) -> dict[str, str]:
     """Return the commands that use a run's model, whole, by what they are for."""
     run = shlex.quote(str(report.get("run") or "RUN"))
+    if report.get("method") == "reward":
+        return {}
     told = {
         "Talk to it": f"whet chat {run}",
         "Have it answer": f"whet generate {run} --input prompts.jsonl --output replies.jsonl",

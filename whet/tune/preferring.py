@@ -1,15 +1,19 @@
 """Judged replies: does the tuned model rank held-out ones as people did, and more often than before tuning?"""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from statistics import fmean
 from typing import Any
+
+import numpy as np
 
 from whet.config.tree import Config
 from whet.data.judged import Judged, pairs, render_judged
 from whet.data.split import draw
 from whet.engines.local import Local
 from whet.evals.bounds import numbers
+from whet.evals.certainty import account
 from whet.evals.stats import mean_interval
 from whet.evals.verdict import Measure, judge
 from whet.models.adapt import switched_off
@@ -35,10 +39,18 @@ def held_out(config: Config, prepared: Prepared) -> tuple[Judged, ...]:
         DataError: none of them can be judged on.
     """
     rows = [row for row in prepared.splits.test if isinstance(row, Preference | Feedback)]
-    single = any(isinstance(row, Feedback) for row in rows)
+    how = {"single": any(isinstance(row, Feedback) for row in rows)}
     drawn = draw(rows, config.eval.limit)
     kept = [row for row in drawn if isinstance(row, Preference | Feedback)]
-    return render_judged(kept, prepared.renderer, config.data, prepared.longest, single=single).groups
+    return render_judged(kept, prepared.renderer, config.data, prepared.longest, **how).groups
+
+
+def scored(config: Config, prepared: Prepared) -> tuple[Judged, ...]:
+    """Return the same replies as a reward model sees them, those without a better one left out."""
+    rows = [row for row in prepared.splits.test if isinstance(row, Preference)]
+    drawn = [row for row in draw(rows, config.eval.limit) if isinstance(row, Preference)]
+    every = render_judged(drawn, prepared.renderer, config.data, prepared.longest, scored=True).groups
+    return tuple(group for group in every if pairs(group.grades))
 
 
 def measured(
@@ -49,11 +61,15 @@ def measured(
     base: Local,
     show: Progress,
     between: Callable[[], None],
+    values: Sequence[float] | None = None,
 ) -> dict[str, Any]:
-    """Return what the report says of how replies are ranked, before and after. `base` may be the tuned model's own."""
+    """Return what the report says of how replies are ranked, before and after. `base` may be the tuned model's own.
+
+    `values` are a reward model's, of every reply.
+    """
     rows = [row for group in groups for row in group.rows]
-    show.begin("reading judged replies", 2 * len(rows))
-    after = likelihood(Policy(tuned.model), rows, between, show.advance)
+    show.begin("reading judged replies", len(rows) if values else 2 * len(rows))
+    after = [] if values else likelihood(Policy(tuned.model), rows, between, show.advance)
     with switched_off(base.model):
         before = likelihood(Policy(base.model), rows, between, show.advance)
     counts = [row.trained for row in rows]
@@ -66,15 +82,45 @@ def measured(
         "length": [longer * count for count in counts],
         "start": [nats / count for nats, count in zip(before, counts, strict=True)],
         "start_whole": before,
-        "tuned": [
+        "tuned": list(values or ())
+        or [
             _reward(way, now, then, count, by_token=by_token)
             for now, then, count in zip(after, before, counts, strict=True)
         ],
     }
     agree = _by_group if any(len(group.rows) > 1 for group in groups) else _thumbs
     scores = {name: agree(groups, said) for name, said in thinks.items()}
+    if values:
+        return {**_report(scores, {}, config), **_of_rewards(groups, values, counts, config)}
     gained = [now - then for now, then in zip(after, before, strict=True)]
     return _report(scores, _moved(groups, gained), config)
+
+
+def _of_rewards(
+    groups: Sequence[Judged], values: Sequence[float], counts: Sequence[int], config: Config
+) -> dict[str, Any]:
+    """Return how far a reward model's own certainty can be relied on, and whether it likes length.
+
+    The chance that the better reply wins is the logistic of the difference, which is what it was trained to be.
+    """
+    rest, gaps = iter(values), list[float]()
+    for group in groups:
+        said = [next(rest) for _ in group.rows]
+        gaps += [said[one] - said[other] for one, other in pairs(group.grades)]
+    sure = [1 / (1 + math.exp(-min(abs(gap), 60.0))) for gap in gaps]
+    varies = len(set(values)) > 1 and len(set(counts)) > 1
+    likes = float(np.corrcoef(_ranks(values), _ranks(counts))[0, 1]) if varies else 0.0
+    return {
+        "certainty": account(sure, [float(gap > 0) for gap in gaps], config.eval.confidence),
+        "length_correlation": likes,
+        "moved_sentence": f"Rank correlation of a reply's reward with its length: {likes:+.2f}.",
+    }
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """Return the rank of each value, equals sharing their mean."""
+    _, place, times = np.unique(np.asarray(values, dtype=float), return_inverse=True, return_counts=True)
+    return [float(one) for one in (np.cumsum(times) - (times - 1) / 2)[place]]
 
 
 def _reward(way: str, now: float, then: float, count: int, *, by_token: bool) -> float:

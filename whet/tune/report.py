@@ -12,6 +12,8 @@ from whet.train.plan import make
 from whet.train.prepare import Prepared
 from whet.train.train import Trained
 
+BESIDE = ("forgetting", "judged", "seeds", "moved", "moved_sentence", "length_correlation")
+
 
 def described(
     config: Config, run: Run, prepared: Prepared, trained: Trained, begun: float, asked: float
@@ -57,6 +59,7 @@ def described(
             "license": known.license if known else None,
             "quantize": config.model.quantize,
         },
+        "method": prepared.method,
         "adapter": config.adapter.model_dump(),
         "recipe": dump(config),
         "environment": run.read_json("run.json")["environment"],
@@ -79,6 +82,6 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
         "model": f"{report['run']}/model",
         "verdict": {name: found[name] for name in fields} if found else None,
         "contenders": {name: figures["metrics"] for name, figures in report["contenders"].items()},
-        **{name: report[name] for name in ("forgetting", "judged", "seeds") if name in report},
+        **{name: report[name] for name in BESIDE if name in report},
         "seconds": round(report["seconds"]["total"], 1),
     }

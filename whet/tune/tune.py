@@ -18,6 +18,7 @@ from whet.evals.certainty import account
 from whet.evals.evaluate import row_losses
 from whet.models.adapt import switched_off
 from whet.models.policy import Policy
+from whet.models.scoring import scores
 from whet.runs.run import Run
 from whet.train.prepare import Prepared, prepare
 from whet.train.stop import Stop
@@ -30,7 +31,7 @@ from whet.tune.interview import Contender, Interview
 from whet.tune.job import Job, base_engine, count_look, kept_abilities, train_once, write_report
 from whet.tune.judging import preferred
 from whet.tune.passages import by_passage, judged, together, unit
-from whet.tune.preferring import held_out, measured
+from whet.tune.preferring import held_out, measured, scored
 from whet.tune.questions import questions
 from whet.tune.report import described
 from whet.tune.seeds import again
@@ -265,11 +266,21 @@ def _tune_text(job: Job) -> dict[str, Any]:
 
 def _tune_judged(job: Job) -> dict[str, Any]:
     """Carry out the job for replies that were judged (see `whet.tune.preferring`)."""
-    groups = held_out(job.config, job.prepared)  # what cannot be judged on is told before training
+    config, prepared, show = job.config, job.prepared, job.show
+    scores_replies = prepared.method == "reward"
+    if scores_replies and config.eval.panel:
+        raise UsageError("eval.panel: a reward model answers no questions; leave it out")
+    groups = held_out(config, prepared)  # what cannot be judged on is told before training
+
+    def between() -> None:
+        job.stop.check(str(job.run.path))
 
     def measure(tuned: Local, base: Local) -> dict[str, Any]:
-        return measured(
-            job.config, job.prepared, groups, tuned, base, job.show, lambda: job.stop.check(str(job.run.path))
-        )
+        values = None
+        if scores_replies:
+            rows = [row for group in scored(config, prepared) for row in group.rows]
+            show.begin("scoring held-out replies", len(rows))
+            values = scores(job.run.path / "model", rows, between, show.advance)
+        return measured(config, prepared, groups, tuned, base, show, between, values)
 
     return job.carry_out(measure)
