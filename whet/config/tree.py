@@ -73,10 +73,10 @@ class Mix(Section):
 class Method(Section):
     """What is learned from the rows."""
 
-    name: Literal["sft", "dpo", "simpo", "orpo", "cpo", "ranking", "kto", "reward"] | None = None
+    name: Literal["sft", "dpo", "simpo", "orpo", "cpo", "ranking", "kto", "reward", "grpo"] | None = None
     """sft learns answers; dpo, simpo, orpo and cpo learn from a better and a worse reply, ranking from several, kto
-    from single replies with a thumb up or down; reward makes a model that scores replies. Default is what the rows are:
-    sft, dpo or kto."""
+    from single replies with a thumb up or down; reward makes a model that scores replies; grpo draws
+    replies to the rows' questions and learns from what scorers say. Default is what the rows are: sft, dpo or kto."""
     beta: float | None = Field(None, gt=0)
     """How closely to stay with the model that training began with (dpo, ranking, kto), how sharp a preference is
     (simpo, cpo), or what it weighs beside the answer's log-loss (orpo); default is 0.1, of simpo 2."""
@@ -94,6 +94,27 @@ class Method(Section):
     """true lets reward put replies as far apart as their grades are."""
     centre: float | None = Field(None, ge=0)
     """How strongly reward holds scores near 0 in the mean; default is 0.01."""
+    rewards: Names = ()
+    """Scorers whose mean is the reward of a reply (grpo); default is chosen from the data, as eval.scorers."""
+    group: int = Field(8, ge=2, le=1024)
+    """Replies drawn to each prompt (grpo)."""
+    longest: int = Field(128, ge=1)
+    """Tokens of a reply that is drawn, at most (grpo)."""
+    temperature: float = Field(1.0, gt=0, le=2)
+    """Of the replies that are drawn (grpo)."""
+    advantage: Literal["group", "centred", "left_out"] = "group"
+    """How much better a reply is: than the others in units of their spread (GRPO), without it (Dr. GRPO), or than the
+    mean of the others alone (RLOO)."""
+    mean: Literal["row", "token", "constant"] = "token"
+    """What counts alike (grpo): every reply (GRPO), every token (DAPO), or every token over `longest` (Dr. GRPO)."""
+    clip: float = Field(0.2, gt=0, lt=1)
+    """How far a token's probability may move from what it was drawn with (grpo)."""
+    clip_high: float | None = Field(None, gt=0)
+    """The same upwards, if it is another; DAPO takes 0.28."""
+    updates: int = Field(1, ge=1, le=64)
+    """Optimizer steps on the same replies (grpo)."""
+    kl: float = Field(0.0, ge=0)
+    """Weight of the divergence from the model that training began with (grpo)."""
     good: float = Field(1.0, gt=0)
     """Weight of good replies (kto)."""
     bad: float = Field(1.0, gt=0)

@@ -48,9 +48,20 @@ class Row:
     longest: int
     draws: random.Random
     said: list[int] = field(default_factory=list)
+    end: int | None = None
     finish: Literal["stop", "length"] = "length"
     losses: list[float] = field(default_factory=list)
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A reply in tokens: those of its prompt, its own with the end token if it ended, and its text."""
+
+    prompt: tuple[int, ...]
+    said: tuple[int, ...]
+    text: str
+    ended: bool
 
 
 class Local:
@@ -81,7 +92,6 @@ class Local:
         """Return the prompt's tokens, as `complete` will send them."""
         return self.renderer.prompt(prompt.messages, prompt.tools)
 
-    @torch.inference_mode()
     def complete(
         self, prompts: Sequence[Prompt], sampling: Sampling, *, log_loss: bool = False
     ) -> Iterator[tuple[int, Reply]]:
@@ -93,6 +103,20 @@ class Local:
         Raises:
             UsageError: a prompt leaves no room for a reply or a target; nothing is cut silently.
         """
+        for row, text in self._replied(prompts, sampling, log_loss):
+            yield row.place, self._reply(row, text)
+
+    def sample(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Drawn]:
+        """Return a reply to each prompt in the tokens that were drawn, in order."""
+        found: dict[int, Drawn] = {}
+        for row, text in self._replied(prompts, sampling, log_loss=False):
+            end = () if row.end is None else (row.end,)
+            found[row.place] = Drawn(tuple(row.ids), (*row.said, *end), text, bool(end))
+        return [found[place] for place in range(len(prompts))]
+
+    @torch.inference_mode()
+    def _replied(self, prompts: Sequence[Prompt], sampling: Sampling, log_loss: bool) -> Iterator[tuple[Row, str]]:
+        """Yield each row as its reply ends, with its text."""
         rows, seen, ways = list[Row](), Counter[str](), Ways()
         for at, prompt in enumerate(prompts):
             if sampling.choices:
@@ -125,14 +149,14 @@ class Local:
             for row in company:
                 row.seconds += share
             for row in ended:
-                yield row.place, self._reply(row, self.renderer.decode(row.said))
+                yield row, self.renderer.decode(row.said)
 
     def _reply(self, row: Row, text: str) -> Reply:
         loss = sum(row.losses) / len(row.losses) if row.losses else None
         return Reply(text, row.finish, len(row.ids), len(row.said), row.seconds, loss)
 
-    def _choose(self, rows: Sequence[Row], begun: Pairs, sampling: Sampling) -> Iterator[tuple[int, Reply]]:
-        """Yield (index, reply), each one of the choices."""
+    def _choose(self, rows: Sequence[Row], begun: Pairs, sampling: Sampling) -> Iterator[tuple[Row, str]]:
+        """Yield each row with its text, one of the choices."""
         for ways, alike in groupby(rows, lambda row: row.ways):
             tree = Tree(ways)
             most = min(READ, self._room) if self.packs else 1
@@ -148,7 +172,7 @@ class Local:
                     row.seconds = share
                     at = int(_draw(said[None], [row], sampling))
                     row.said, row.finish = list(ways[at][:-1]), "stop"
-                    yield row.place, self._reply(row, sampling.choices[at])
+                    yield row, sampling.choices[at]
 
     def _ways(self, prompt: Prompt, choices: Sequence[str], known: Ways) -> Ways:
         """Return the tokens of every choice as the answer to a prompt, the end token included.
@@ -246,7 +270,7 @@ class Local:
     def _ends(self, row: Row, token: int, sampling: Sampling) -> bool:
         """Add a token to a reply and say whether that was the last."""
         if token in self.renderer.stops:
-            row.finish = "stop"
+            row.finish, row.end = "stop", token
             return True
         row.said.append(token)
         return len(row.said) >= sampling.max_tokens or len(row.ids) + len(row.said) >= self.context

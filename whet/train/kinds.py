@@ -7,6 +7,7 @@ from whet.data.split import Splits
 from whet.errors import DataError, Problem, UsageError
 from whet.types import Chat, Example, Feedback, Preference, Text
 
+ONLINE = ("grpo",)  # draws its own replies, so that answers are only what scorers compare with
 PAIRED = ("dpo", "simpo", "orpo", "cpo", "ranking", "reward")
 
 
@@ -25,7 +26,7 @@ def method_for(asked: str | None, splits: Splits, data: Data) -> str:
         what = f"holds {' and '.join(sorted(kinds))} beside each other; part them, as each is learned in its own way"
         raise DataError([Problem(where, 0, what)])
     (kind,) = kinds
-    ways = {"answers": ("sft",), "preferences": (*PAIRED, "kto"), "verdicts": ("kto",)}[kind]
+    ways = {"answers": ("sft", "grpo"), "preferences": (*PAIRED, "kto"), "verdicts": ("kto",)}[kind]
     if asked is None:
         return ways[0]
     if asked in ways:

@@ -18,7 +18,7 @@ from whet.data.split import Splits, check_apart, draw, part
 from whet.errors import DataError, Problem, UsageError
 from whet.models.load import check_folder, context_of
 from whet.models.source import Base, resolve, weights_digest
-from whet.train.kinds import method_for
+from whet.train.kinds import ONLINE, method_for
 from whet.train.mix import mix
 from whet.types import Chat, Dataset, Example, Feedback, Preference, Progress, Prompt, Tokens
 
@@ -44,6 +44,7 @@ class Prepared:
     method: str = "sft"
     judged: tuple[Judged, ...] | None = None  # of rows with judged replies: `train` by prompt
     held_out: tuple[Judged, ...] = ()  # and `validation`
+    drawn: int = 0  # tokens of a reply that is drawn in training, at most
 
     @property
     def count(self) -> int:
@@ -54,7 +55,7 @@ class Prepared:
     def largest(self) -> int:
         """The most tokens that have to be held at once: the longest row, or the replies to one prompt."""
         if self.judged is None:
-            return max(len(row.ids) for row in self.train.rows)
+            return max(len(row.ids) for row in self.train.rows) + self.drawn
         return max(group.tokens for group in self.judged)
 
     @property
@@ -105,7 +106,7 @@ def prepare(config: Config, show: Progress) -> Prepared:
         notes=splits.notes,
     )
     longest = longest_row(config.data, context_of(base.folder))
-    lessons = (_answers if method == "sft" else _replies)(config, splits, renderer, longest, method)
+    lessons = (_answers if method in ("sft", *ONLINE) else _replies)(config, splits, renderer, longest, method)
     if lessons.validation is None:
         later.append("no validation rows: early stopping is off; set data.validation or data.shares")
     later += lessons.notes
@@ -128,6 +129,7 @@ def prepare(config: Config, show: Progress) -> Prepared:
         method,
         lessons.judged,
         lessons.held_out,
+        config.method.longest if method in ONLINE else 0,
     )
 
 
