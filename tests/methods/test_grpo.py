@@ -8,6 +8,7 @@ import torch
 from command import whet
 
 from whet.config.tree import Method
+from whet.errors import TrainingError
 from whet.methods._judged import Steps
 from whet.methods.grpo import GRPO, Try, advantages
 from whet.models.policy import Outputs
@@ -29,6 +30,8 @@ def method(texts, worth, per_step=1, **options):
         return [Try(row(*(10 + at for at in range(len(text)))), text, True) for text in (next(given) for _ in prompts)]
 
     def score(prompt, text):
+        if isinstance(worth[text], Exception):
+            raise worth[text]
         return worth[text]
 
     nats = options.pop("nats", lambda rows: [torch.full((one.trained,), -1.0) for one in rows])
@@ -103,12 +106,18 @@ def test_a_group_that_teaches_nothing_is_counted_and_costs_nothing():
     assert batches[0].told["dead_groups"] == 0.5
 
 
-@pytest.mark.parametrize("worth", [None, float("nan"), float("inf")])
+@pytest.mark.parametrize("worth", [KeyError("tests"), float("nan"), float("inf")], ids=str)
 def test_a_reward_that_cannot_be_told_leaves_its_reply_out(worth):
     made, _ = method(["ab", "c", "d"], {"ab": 1.0, "c": 0.0, "d": worth}, group=3, advantage="centred")
     (batch,) = next(made.steps())
     assert len(batch.lengths) == 2
     assert batch.told["unscored"] == pytest.approx(1 / 3)
+
+
+def test_rewards_that_never_can_be_told_stop_the_run_with_their_reason():
+    made, _ = method(["a", "b"], {"a": float("nan"), "b": ValueError("no tests in the row")}, group=2)
+    with pytest.raises(TrainingError, match=r"none of 2 replies could be scored: ValueError.'no tests in the row'"):
+        next(made.steps())
 
 
 def test_the_validation_loss_is_the_mean_reward_of_greedy_replies_turned():

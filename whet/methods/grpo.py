@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from whet.config.tree import Method as Options
+from whet.errors import TrainingError
 from whet.methods._base import Loss, order
 from whet.methods._judged import Steps
 from whet.models.batch import Batch, collate, cut
@@ -36,8 +37,8 @@ class Try:
 
 Draw = Callable[[Sequence[Prompt], float, int], list[Try]]
 """Returns a reply to each prompt, drawn from the model as it is, at a temperature and with a seed."""
-Score = Callable[[Prompt, str], float | None]
-"""Returns the reward of a reply, None where it cannot be told."""
+Score = Callable[[Prompt, str], float]
+"""Returns the reward of a reply; it may raise, and the reply is then not learned from."""
 Likely = Callable[[Sequence[Tokens]], list[Tensor]]
 """Returns the nats of the tokens that train in each row."""
 
@@ -116,9 +117,8 @@ class GRPO:
     def held(self) -> Iterator[Batch]:
         """Yield the greedy replies to the prompts that validate, with their rewards."""
         tries = self._draw(self._held_out, 0.0, 0)
-        worth = [self._score(prompt, one.text) for prompt, one in zip(self._held_out, tries, strict=True)]
-        for one, reward in zip(tries, worth, strict=True):
-            if reward is not None and math.isfinite(reward):
+        for one, reward in zip(tries, self._worth(self._held_out, tries), strict=True):
+            if reward is not None:
                 batch = collate([one.row], share=False)
                 nothing = torch.zeros(1)
                 yield _rollouts(batch, advantages=nothing, scale=nothing, units=1.0, rewards=torch.tensor([reward]))
@@ -127,8 +127,7 @@ class GRPO:
         options, group = self._options, self._options.group
         asked = [prompt for prompt in prompts for _ in range(group)]
         tries = self._draw(asked, options.temperature, self._cut.seed + number + 1)
-        worth = [self._score(prompt, one.text) for prompt, one in zip(asked, tries, strict=True)]
-        rewards = [reward if reward is not None and math.isfinite(reward) else None for reward in worth]
+        rewards = self._worth(asked, tries)
         parts = [rewards[at : at + group] for at in range(0, len(rewards), group)]
         gains = [gain for part in parts for gain in advantages(part, options.advantage)]
         counted = [at for at, reward in enumerate(rewards) if reward is not None]
@@ -154,6 +153,23 @@ class GRPO:
             }  # fmt: skip
             found.append(_rollouts(batch, **figures))
         return found
+
+    def _worth(self, prompts: Sequence[Prompt], tries: Sequence[Try]) -> list[float | None]:
+        """Return the reward of each reply, None where it fails or is no finite number.
+
+        Raises:
+            TrainingError: none of them could be scored.
+        """
+        rewards, why = list[float | None](), "it is no finite number"
+        for prompt, one in zip(prompts, tries, strict=True):
+            try:
+                reward = self._score(prompt, one.text)
+            except Exception as error:  # a scorer may be the user's own
+                reward, why = math.nan, repr(error)
+            rewards.append(reward if math.isfinite(reward) else None)
+        if rewards and not any(reward is not None for reward in rewards):
+            raise TrainingError(f"method.rewards: none of {len(rewards):,} replies could be scored: {why}")
+        return rewards
 
     def _counts(self, row: Tokens) -> float:
         """Return what each token of a reply counts."""

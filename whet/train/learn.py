@@ -78,11 +78,8 @@ def _online(config: Config, prepared: Prepared, steps: Steps, policy: Policy, be
         policy.model.train()
         return [Try(_row(one), one.text, one.ended) for one in said]
 
-    def score(prompt: Prompt, text: str) -> float | None:
-        try:
-            return fmean(scorer(prompt, text).value for scorer in scorers)
-        except Exception:  # a scorer may be the user's own, and one reply that it fails on is counted as unscored
-            return None
+    def score(prompt: Prompt, text: str) -> float:
+        return fmean(scorer(prompt, text).value for scorer in scorers)
 
     def nats(rows: Sequence[Tokens]) -> list[Tensor]:
         policy.model.eval()
