@@ -23,7 +23,7 @@ DATA = ROOT.parent / "shared" / "data"
 LORA = {"r": Adapter().r, "alpha": Adapter().alpha}
 INSTRUCTIONS = ("dolly_hhrlhf_1k/train.jsonl", "examples/support/conversations.jsonl")  # of every length
 LABELS = ("banking77/train.jsonl", "examples/intents/messages.csv")  # behind one prompt that lists the labels
-PAIRS = "pandalm_preferences/train.jsonl"
+PAIRS = "hh_rlhf_harmless/validation.jsonl"
 DOCUMENTS = ("mts_dialog/train.jsonl", "examples/support/conversations.jsonl")  # and their summaries
 
 
