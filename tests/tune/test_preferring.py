@@ -78,6 +78,40 @@ def test_what_the_reference_said_is_asked_once_and_kept_with_every_run(tiny, pai
     assert not asked[1]
 
 
+def test_a_judge_compares_the_replies_with_those_before_tuning(tiny, pairs_file, tmp_path):
+    settings = [f"model.name={tiny}", f"eval.judge={tiny}", "eval.limit=6", "eval.max_tokens=4", *QUICK]
+    done = whet("tune", pairs_file, "--out", tmp_path / "run", "--json", *settings)
+    judged = json.loads(done.stdout)["judged"]
+    assert set(judged["against"]) == {"start"}
+    assert judged["sentences"][0] in Reader((tmp_path / "run" / "report.html").read_text()).all()
+    assert len((tmp_path / "run" / "replies" / "start.jsonl").read_text().splitlines()) == 1 + 6
+
+
+def test_other_grades_are_other_rows(tiny, tmp_path):
+    rows = [{"prompt": f"say {at}", "completion": f"{at} yes", "label": at % 2 == 0} for at in range(60)]
+    settings = [f"model.name={tiny}", "optim.steps=4", *QUICK[:3]]
+    file = write(tmp_path / "thumbs.jsonl", rows)
+    whet("train", file, "--out", tmp_path / "run", *settings)
+    first = json.loads((tmp_path / "run" / "fingerprint.json").read_text())["training rows"]
+    write(file, [{**row, "label": not row["label"]} for row in rows])
+    whet("train", file, "--out", tmp_path / "other", *settings)
+    assert json.loads((tmp_path / "other" / "fingerprint.json").read_text())["training rows"] != first
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["eval.slices=area"], "eval.slices: has no say where judged replies are learned from"),
+        (["method.name=reward", "eval.panel=[x]"], "error"),
+    ],
+)
+def test_settings_that_would_not_be_heard_are_named_before_training(tiny, pairs_file, tmp_path, settings, said):
+    done = run("tune", pairs_file, "--out", tmp_path / "run", f"model.name={tiny}", *QUICK, *settings)
+    assert done.returncode in (1, 2)
+    assert said in done.stderr
+    assert "training:" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

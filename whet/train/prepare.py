@@ -73,6 +73,8 @@ class Prepared:
         rows = hashlib.sha256()
         for row in self.train.rows:
             rows.update(json.dumps([row.ids, row.weights]).encode())
+        for group in self.judged or ():
+            rows.update(json.dumps(group.grades).encode())
         return {
             "training rows": rows.hexdigest(),
             "chat template and tokenizer": self.renderer.digest,
@@ -146,9 +148,11 @@ class _Lessons:
     held_out: tuple[Judged, ...] = ()
 
 
-def _answers(config: Config, splits: Splits, renderer: Renderer, longest: int, _: str) -> _Lessons:
+def _answers(config: Config, splits: Splits, renderer: Renderer, longest: int, method: str) -> _Lessons:
     """Return answers to be learned."""
     data = config.data
+    if data.mix and method != "sft":
+        raise UsageError(f"data.mix: {method} learns from its own replies, so nothing can be mixed in; leave it out")
     mixed = mix(data, splits)
     besides = render_all(mixed.rows, renderer, data, longest) if mixed.rows else Rendered(())
     train = besides + render_all(splits.train, renderer, data, longest)

@@ -2,28 +2,38 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from whet.config.tree import Config
+from whet.config.tree import Config, Eval
 from whet.data.judged import Judged, pairs, render_judged
+from whet.data.preflight import reply_length
 from whet.data.split import draw
 from whet.engines.local import Local
+from whet.errors import UsageError
 from whet.evals.bounds import numbers
 from whet.evals.certainty import account
+from whet.evals.evaluate import Answer, ask, score
 from whet.evals.stats import mean_interval
 from whet.evals.verdict import Measure, judge
 from whet.models.adapt import switched_off
 from whet.models.policy import Policy
 from whet.train.learn import likelihood
 from whet.train.prepare import Prepared
-from whet.types import Feedback, Preference, Progress
+from whet.types import Feedback, Preference, Progress, Prompt, Sampling
 
 METRIC = "agreement"
 REWARD = {"simpo": "mean", "orpo": "mean", "cpo": "whole"}  # of the others it is what was gained since training began
+DEAF = (
+    "seeds", "swaps", "slices", "endpoints", "scorers", "choose", "contenders", "documents", "embedder", "shots",
+    "passages", "prompts",
+)  # fmt: skip
+"""Settings of `eval` that speak of questions and their right answers."""
 ABOUT = {
     "chance": "a coin",
     "length": "the longer reply, or the shorter, whichever people preferred in training",
@@ -43,6 +53,42 @@ def held_out(config: Config, prepared: Prepared) -> tuple[Judged, ...]:
     drawn = draw(rows, config.eval.limit)
     kept = [row for row in drawn if isinstance(row, Preference | Feedback)]
     return render_judged(kept, prepared.renderer, config.data, prepared.longest, **how).groups
+
+
+def heed(config: Config, method: str) -> None:
+    """Make sure that nothing was asked for that has no say where replies are ranked.
+
+    Raises:
+        UsageError: every such setting is named.
+    """
+    plain = Eval()
+    deaf = [f"eval.{name}" for name in DEAF if getattr(config.eval, name) != getattr(plain, name)]
+    if method == "reward":
+        deaf += [f"eval.{name}" for name in ("panel", "forgetting", "judge") if getattr(config.eval, name)]
+    if deaf:
+        raise UsageError(
+            "\n".join(f"{name}: has no say where judged replies are learned from; leave it out" for name in deaf)
+        )
+
+
+def answered(
+    config: Config, prepared: Prepared, tuned: Local, base: Local, show: Progress, folder: Path
+) -> dict[str, list[Answer]]:
+    """Return what the tuned model and the one that training began with reply to the test rows' prompts."""
+    rows = [row for row in prepared.splits.test if isinstance(row, Preference | Feedback)]
+    asked = [
+        Prompt(row.messages, (), row.source, row.tools, groups=row.groups)
+        for row in draw(rows, config.eval.limit)
+        if isinstance(row, Preference | Feedback)
+    ]
+    longest = config.eval.max_tokens or reply_length([row for group in prepared.judged or () for row in group.rows])
+    sampling, found = Sampling(config.eval.temperature, max_tokens=longest, seed=config.seed), dict[str, list[Answer]]()
+    for name, engine in (("tuned", tuned), ("start", base)):
+        show.begin(f"asking {name}", len(asked))
+        with switched_off(engine.model) if name == "start" else nullcontext():
+            replies = ask(engine, asked, sampling, show, folder / f"{name}.jsonl", name, log_loss=False)
+        found[name] = score(asked, replies, {})
+    return found
 
 
 def scored(config: Config, prepared: Prepared) -> tuple[Judged, ...]:

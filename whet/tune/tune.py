@@ -31,7 +31,7 @@ from whet.tune.interview import Contender, Interview
 from whet.tune.job import Job, base_engine, count_look, kept_abilities, train_once, write_report
 from whet.tune.judging import preferred
 from whet.tune.passages import by_passage, judged, together, unit
-from whet.tune.preferring import held_out, measured, scored
+from whet.tune.preferring import answered, heed, held_out, measured, scored
 from whet.tune.questions import questions
 from whet.tune.report import described
 from whet.tune.seeds import again
@@ -268,8 +268,7 @@ def _tune_judged(job: Job) -> dict[str, Any]:
     """Carry out the job for replies that were judged (see `whet.tune.preferring`)."""
     config, prepared, show = job.config, job.prepared, job.show
     scores_replies = prepared.method == "reward"
-    if scores_replies and config.eval.panel:
-        raise UsageError("eval.panel: a reward model answers no questions; leave it out")
+    heed(config, prepared.method)
     groups = held_out(config, prepared)  # what cannot be judged on is told before training
 
     def between() -> None:
@@ -281,6 +280,12 @@ def _tune_judged(job: Job) -> dict[str, Any]:
             rows = [row for group in scored(config, prepared) for row in group.rows]
             show.begin("scoring held-out replies", len(rows))
             values = scores(job.run.path / "model", rows, between, show.advance)
-        return measured(config, prepared, groups, tuned, base, show, between, values)
+        found = measured(config, prepared, groups, tuned, base, show, between, values)
+        if config.eval.judge:
+            judge = opened(config.eval.judge, config, show).engine
+            judge.between = between
+            answers = answered(config, prepared, tuned, base, show, job.run.path / "replies")
+            found["judged"] = preferred(judge, config, answers, "tuned", show, job.run.path / "replies")
+        return found
 
     return job.carry_out(measure)
