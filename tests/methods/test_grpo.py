@@ -2,17 +2,24 @@
 
 import json
 import math
+from itertools import islice
 
 import pytest
 import torch
-from command import whet
+from command import run, whet
 
-from whet.config.tree import Method
+from whet.config.tree import Adapter, Method, Optim
+from whet.data.render import Renderer
+from whet.engines.local import Local
 from whet.errors import TrainingError
 from whet.methods._judged import Steps
 from whet.methods.grpo import GRPO, Try, advantages
-from whet.models.policy import Outputs
-from whet.types import Message, Prompt, Tokens
+from whet.models.adapt import trainable
+from whet.models.load import load
+from whet.models.policy import Outputs, Policy
+from whet.train.fit import Pace, fit
+from whet.train.optim import build_optimizer
+from whet.types import Message, Prompt, Sampling, Tokens
 
 PROMPTS = [Prompt((Message("user", f"ask {at}"),), ("yes",), f"rows:{at}") for at in range(4)]
 
@@ -128,21 +135,70 @@ def test_the_validation_loss_is_the_mean_reward_of_greedy_replies_turned():
     assert total / sum(batch.count for batch in batches) == pytest.approx(-0.75)
 
 
-def test_a_model_learns_what_is_rewarded(tiny, tmp_path, monkeypatch):
-    (tmp_path / "rewarding.py").write_text(
-        "from whet.types import Score\n\n\ndef short(prompt, reply):\n"
-        '    """Reward replies that end soon."""\n    return Score(1 - len(reply) / 20)\n'
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+def test_a_model_learns_what_is_rewarded(tiny):
+    policy = Policy.trained(load(tiny, torch.float32, torch.device("cpu")), Adapter(r=4), seed=0, autocast=False)
+    renderer = Renderer(tiny)
+    engine = Local(policy.model, renderer, 512, packs=policy.packs)
+    small = [token for token in range(259) if renderer.decode([token]).islower()]
+
+    def chance():
+        policy.model.eval()
+        with torch.no_grad():
+            likely = policy.model(input_ids=torch.tensor([engine.prompt_ids(PROMPTS[0])])).logits[0, -1].softmax(-1)
+        return float(likely[small].sum())
+
+    def draw(prompts, temperature, seed):
+        policy.model.eval()
+        found = engine.sample(prompts, Sampling(temperature, max_tokens=1, seed=seed))
+        policy.model.train()
+        return [
+            Try(
+                Tokens((*one.prompt, *one.said), (*[0.0] * len(one.prompt), *[1.0] * len(one.said))),
+                one.text,
+                one.ended,
+            )
+            for one in found
+        ]
+
+    made = GRPO(
+        PROMPTS, Steps(4, 4096, 0, policy.packs), Method(name="grpo", group=32, longest=1), draw=draw,
+        score=lambda _, text: float(text.islower()), now=None, reference=None,
+    )  # fmt: skip
+    weights, before = trainable(policy.model), chance()
+    optimizer = build_optimizer(weights, Optim(), 0.02)
+    steps = fit(policy, made, islice(made.steps(), 15), optimizer, weights, Pace(0, lambda _: 0.02, 1.0))
+    assert len(list(steps)) == 15
+    assert chance() > before + 0.02
+
+
+def test_a_run_with_rewards_goes_from_questions_to_a_model_and_tells_what_came_of_them(tiny, tmp_path):
     file = tmp_path / "rows.jsonl"
-    file.write_text("".join(json.dumps({"question": f"say {at}", "answer": "a"}) + "\n" for at in range(60)))
+    file.write_text("".join(json.dumps({"question": f"say {at}", "answer": "a b"}) + "\n" for at in range(60)))
     settings = [
-        "method.name=grpo", "method.rewards=rewarding:short", "method.longest=20", "method.group=8",
-        "optim.steps=20", "optim.rows=4", "optim.lr=0.02", "adapter.r=4", "model.dtype=float32", "eval.every=10",
+        "method.name=grpo", "method.rewards=chrf", "method.longest=12", "method.group=4", "optim.steps=4",
+        "optim.rows=4", "adapter.r=4", "model.dtype=float32", "eval.every=2", "method.kl=0.01", "method.updates=2",
     ]  # fmt: skip
     whet("train", file, "--out", tmp_path / "run", f"model.name={tiny}", *settings)
     steps = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert len(steps) == 20
-    before, after = (sum(step["reward"] for step in part) / 4 for part in (steps[:4], steps[-4:]))
-    assert after > before + 0.1
-    assert steps[-1]["reply_tokens"] < steps[0]["reply_tokens"]
+    assert len(steps) == 4
+    assert {"reward", "dead_groups", "unscored", "reply_tokens", "ended", "clipped", "kl"} <= set(steps[-1])
+    assert (tmp_path / "run" / "model" / "adapter_model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("row", "settings", "said"),
+    [
+        ({"text": "line %d says nothing"}, [], "grpo cannot learn from answers"),
+        (None, ["adapter.kind=full", "method.kl=0.1"], "method.kl (with adapter.kind=full): has no say with grpo"),
+        (None, ["method.longest=511"], "no question leaves room for a reply of 511 tokens"),
+        (None, ["method.beta=0.2"], "method.beta: has no say with grpo"),
+    ],
+)
+def test_what_grpo_cannot_do_is_said(tiny, tmp_path, row, settings, said):
+    file = tmp_path / "rows.jsonl"
+    plain = json.dumps(row or {"question": "say %d", "answer": "a"})
+    file.write_text("".join(f"{plain % (at * at)}\n" for at in range(100)))
+    done = run("train", file, "--out", tmp_path / "run", f"model.name={tiny}", "method.name=grpo", *settings)
+    assert done.returncode in (1, 2)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -36,3 +36,8 @@ def test_one_noisy_step_does_not_decide(noise, word):
     losses = [3.0 - 0.02 * step for step in range(100)]
     losses[-1] += noise
     assert verdict_on_curve([(0, 3.0), (50, 2.0), (100, 2.5)], losses, False).startswith(word)
+
+
+def test_a_loss_below_zero_that_does_not_rise_is_not_called_rising():
+    assert "levelled off" in verdict_on_curve([(0, -0.2), (5, -0.6), (10, -0.6)], [0.1, 0.0, 0.0], False)
+    assert "still falling" in verdict_on_curve([(0, -0.2), (5, -0.4), (10, -0.6)], [0.1, 0.0, 0.0], False)

@@ -7,7 +7,8 @@ from command import run, whet
 from reading import Reader
 
 from whet.data.judged import Judged
-from whet.tune.preferring import _by_group, _sentence, _thumbs
+from whet.evals.stats import mean_interval
+from whet.tune.preferring import _by_group, _longer, _sentence, _thumbs
 from whet.types import Tokens
 
 QUICK = [
@@ -87,6 +88,30 @@ def test_a_judge_compares_the_replies_with_those_before_tuning(tiny, pairs_file,
     assert len((tmp_path / "run" / "replies" / "start.jsonl").read_text().splitlines()) == 1 + 6
 
 
+def test_a_shorter_reply_may_be_what_people_preferred_in_training():
+    def rows(*lengths):
+        return tuple(Tokens((1,) * (2 + size), (0.0, 0.0, *[1.0] * size)) for size in lengths)
+
+    assert not _longer([Judged(rows(3, 9), (1.0, 0.0)), Judged(rows(4, 5), (1.0, 0.0))])
+    assert _longer([Judged(rows(9, 3), (1.0, 0.0))])
+    assert not _longer([Judged(rows(3), (1.0,)), Judged(rows(9), (0.0,))])  # thumbs
+    scored = [Judged(tuple(Tokens(row.ids, (*[0.0] * (len(row.ids) - 1), 1.0)) for row in rows(3, 9)), (1.0, 0.0))]
+    assert not _longer(scored)
+
+
+def test_prompts_of_one_user_count_together(tiny, tmp_path):
+    rows = [
+        {"prompt": f"say {at}", "chosen": f"{at} yes", "rejected": f"no {at}", "user_id": f"u{at % 20}"}
+        for at in range(120)
+    ]
+    file = write(tmp_path / "pairs.jsonl", rows)
+    whet("tune", file, "--out", tmp_path / "run", f"model.name={tiny}", *QUICK, "optim.lr=0.0001")
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    start = report["contenders"]["start"]["metrics"]["agreement"]
+    alone = mean_interval(report["scores"]["start"], resamples=400)
+    assert (start["low"], start["high"]) != (alone.low, alone.high)
+
+
 def test_other_grades_are_other_rows(tiny, tmp_path):
     rows = [{"prompt": f"say {at}", "completion": f"{at} yes", "label": at % 2 == 0} for at in range(60)]
     settings = [f"model.name={tiny}", "optim.steps=4", *QUICK[:3]]
@@ -115,6 +140,11 @@ def test_settings_that_would_not_be_heard_are_named_before_training(tiny, pairs_
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
+        (["method.gamma=1"], "method.gamma: has no say with dpo"),
+        (["method.loss=ipo", "method.label_smoothing=0.1"], "method.label_smoothing (with loss=ipo)"),
+        (["data.train_on=all", "optim.order=given"], "optim.order: has no say with dpo"),
+        (["data.overlong=split"], "data.overlong=split"),
+        (["method.name=kto", "method.length_normalised=true"], "method.length_normalised: has no say with kto"),
         (["method.name=sft"], "to learn the preferred replies alone: whet data convert"),
         (["data.mix=[{path: PAIRS, share: 0.5}]"], "data.mix: only answers can be mixed in"),
     ],

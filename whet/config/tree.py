@@ -101,7 +101,8 @@ class Method(Section):
     longest: int = Field(128, ge=1)
     """Tokens of a reply that is drawn, at most (grpo)."""
     temperature: float = Field(1.0, gt=0, le=2)
-    """Of the replies that are drawn (grpo)."""
+    """Of the replies that are drawn (grpo); other than 1 they are not quite the model's own, which the loss takes them
+    for."""
     advantage: Literal["group", "centred", "left_out"] = "group"
     """How much better a reply is: than the others in units of their spread (GRPO), without it (Dr. GRPO), or than the
     mean of the others alone (RLOO)."""
@@ -112,7 +113,7 @@ class Method(Section):
     clip_high: float | None = Field(None, gt=0)
     """The same upwards, if it is another; DAPO takes 0.28."""
     updates: int = Field(1, ge=1, le=64)
-    """Optimizer steps on the same replies (grpo)."""
+    """Optimizer steps on the same replies (grpo); a run that goes on amid them draws new ones."""
     kl: float = Field(0.0, ge=0)
     """Weight of the divergence from the model that training began with (grpo)."""
     good: float = Field(1.0, gt=0)

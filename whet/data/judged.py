@@ -21,6 +21,7 @@ class Judged:
     grades: tuple[float, ...]
     source: str = ""
     other: Tokens | None = None
+    groups: tuple[str, ...] = ()  # as its example's
 
     @property
     def every(self) -> tuple[Tokens, ...]:
@@ -95,11 +96,11 @@ def render_judged(
                 problems.append(Problem(*where, what + "data.max_tokens, or set data.overlong=drop"))
             dropped += 1
         elif single:
-            singles = _singles(rows, grades, isinstance(example, Feedback), example.source)
+            singles = _singles(rows, grades, example)
             tied += not singles
             groups += singles
         elif pairs(grades) or (scored and len(grades) > 1):
-            groups.append(Judged(rows, grades, example.source))
+            groups.append(Judged(rows, grades, example.source, groups=example.groups))
         else:
             tied += 1
     if problems:
@@ -131,14 +132,14 @@ def _row(example: Preference | Feedback, reply: tuple[Message, ...], renderer: R
     return rows[0]
 
 
-def _singles(rows: Sequence[Tokens], grades: Sequence[float], thumbs: bool, source: str) -> list[Judged]:
+def _singles(rows: Sequence[Tokens], grades: Sequence[float], example: Preference | Feedback) -> list[Judged]:
     """Return each reply as good (1) or bad (0): by its verdict, or the best of several against the others."""
-    if thumbs:
-        return [Judged(tuple(rows), (float(grades[0] > 0.5),), source)] if grades[0] != 0.5 else []
-    if not pairs(grades):
-        return []
-    best = max(grades)
-    return [Judged((row,), (float(grade == best),), source) for row, grade in zip(rows, grades, strict=True)]
+    if isinstance(example, Feedback):
+        marks = [float(grades[0] > 0.5)] if grades[0] != 0.5 else []
+    else:
+        marks = [float(grade == max(grades)) for grade in grades] if pairs(grades) else []
+    told = zip(rows, marks, strict=bool(marks))
+    return [Judged((row,), (mark,), example.source, groups=example.groups) for row, mark in told]
 
 
 def _mismatched(groups: Sequence[Judged]) -> list[Judged]:

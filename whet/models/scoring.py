@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from whet.errors import ModelError
 from whet.models.adapt import attach, causal, merged, trainable
 from whet.models.batch import Batch
 from whet.models.load import load
+from whet.models.offload import kept_on_host
 from whet.models.policy import Outputs, Policy
 from whet.types import Tokens
 
@@ -44,7 +46,8 @@ class Scoring(Policy):
 
     def __call__(self, batch: Batch) -> Outputs:
         """Return the value of each row. Shapes: values (B,) float32."""
-        states = self.states(batch).float()
+        with kept_on_host(self.model) if self.offload else nullcontext():
+            states = self.states(batch).float()
         return Outputs(states.new_zeros(0), self.score(states)[:, 0])
 
 

@@ -86,10 +86,11 @@ def fit(
             group["lr"] = pace.rate(number)
         optimizer.step()
         optimizer.zero_grad()
+        trained = sum(float(batch.weights.sum()) for batch in batches)
         tokens = sum(int((batch.shared + batch.lengths).sum()) for batch in batches)
         flop = sum(policy.work(batch) for batch in batches)
         metrics = {name: sum(map(float, values)) / count for name, values in said.items()}
-        yield Record(number, total / count, norm, pace.rate(number), tokens, count, flop, metrics)
+        yield Record(number, total / count, norm, pace.rate(number), tokens, trained, flop, metrics)
 
 
 def _not_finite(policy: Policy, number: int, total: float, pace: Pace) -> str:

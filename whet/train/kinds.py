@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from whet.config.tree import Data
+from whet.config.tree import Config, Data, Method
 from whet.data.split import Splits
 from whet.errors import DataError, Problem, UsageError
 from whet.types import Chat, Example, Feedback, Preference, Text
@@ -26,7 +26,10 @@ def method_for(asked: str | None, splits: Splits, data: Data) -> str:
         what = f"holds {' and '.join(sorted(kinds))} beside each other; part them, as each is learned in its own way"
         raise DataError([Problem(where, 0, what)])
     (kind,) = kinds
-    ways = {"answers": ("sft", "grpo"), "preferences": (*PAIRED, "kto"), "verdicts": ("kto",)}[kind]
+    text = any(isinstance(row, Text) for row in splits.train)
+    ways = {"answers": ("sft",) if text else ("sft", "grpo"), "preferences": (*PAIRED, "kto"), "verdicts": ("kto",)}[
+        kind
+    ]
     if asked is None:
         return ways[0]
     if asked in ways:
@@ -41,3 +44,43 @@ def _kind(row: Example) -> str:
     if isinstance(row, Chat | Text):
         return "answers"
     return "preferences" if isinstance(row, Preference) else "verdicts" if isinstance(row, Feedback) else "prompts"
+
+
+HEARD = {
+    "sft": (),
+    "dpo": ("beta", "loss", "label_smoothing", "length_normalised", "sft"),
+    "simpo": ("beta", "gamma", "label_smoothing"),
+    "cpo": ("beta", "label_smoothing", "sft"),
+    "orpo": ("beta",),
+    "ranking": ("beta",),
+    "kto": ("beta", "good", "bad"),
+    "reward": ("margin", "centre"),
+    "grpo": (
+        "rewards", "group", "longest", "temperature", "advantage", "mean", "clip", "clip_high", "updates", "kl",
+    ),
+}  # fmt: skip
+"""The settings of `method` that have a say with each."""
+
+
+def check_options(config: Config, method: str) -> None:
+    """Make sure that no setting is one that this method would not hear.
+
+    Raises:
+        UsageError: every such setting is named.
+    """
+    plain, asked = Method(), config.method
+    told = [name for name in Method.model_fields if getattr(asked, name) != getattr(plain, name)]
+    deaf = [f"method.{name}" for name in told if name not in ("name", *HEARD[method])]
+    if asked.label_smoothing and asked.loss in ("hinge", "ipo"):
+        deaf.append(f"method.label_smoothing (with loss={asked.loss})")
+    if method != "sft":
+        deaf += ["optim.order"] if config.optim.order else []
+        deaf += ["data.train_on"] if config.data.train_on != "answers" else []
+    if method in (*PAIRED, "kto") and config.data.overlong in ("truncate_left", "split"):
+        deaf.append(f"data.overlong={config.data.overlong}")
+    if method == "reward" and config.model.quantize:
+        deaf.append("model.quantize")
+    if method in ONLINE and config.adapter.kind == "full" and asked.kl:
+        deaf.append("method.kl (with adapter.kind=full)")
+    if deaf:
+        raise UsageError("\n".join(f"{name}: has no say with {method}; leave it out" for name in deaf))

@@ -19,6 +19,7 @@ from whet.methods._judged import FromJudged, Steps
 from whet.methods.grpo import GRPO, Try
 from whet.methods.sft import SFT
 from whet.models.adapt import switched_off
+from whet.models.checkpoint import steps as trained_steps
 from whet.models.policy import Policy
 from whet.plugins import find
 from whet.runs.run import Run, disk, replace_whole
@@ -65,8 +66,9 @@ def method_of(
 def _online(config: Config, prepared: Prepared, steps: Steps, policy: Policy, between: Callable[[], None]) -> Method:
     """Return the method that draws its own replies, from the weights that train."""
     options, sides = config.method, prepared.splits
-    asked = prompts(sides.train)
-    held_out = draw_prompts(prompts(sides.validation), config.eval.validation_limit)
+    asked = prepared.asked
+    fitting = prepared.fitting(prompts(sides.validation), options.longest)
+    held_out = draw_prompts(fitting, config.eval.validation_limit)
     targets = [target for prompt in asked for target in prompt.targets]
     scorers: list[Scorer] = [find("scorers", name) for name in options.rewards or choose(targets, prepared.labels)[:1]]
     engine = Local(policy.model, prepared.renderer, prepared.context, packs=policy.packs)
@@ -128,7 +130,8 @@ def _reference(
     Of an adapter that is the base, with the adapter switched off. Where all weights train it is the model before its
     first step, so what it said is kept with the run.
     """
-    about = [prepared.base_weights, str(next(policy.model.parameters()).dtype), str(config.model.quantize)]
+    precision = f"{next(policy.model.parameters()).dtype}, exact: {policy.exact}"
+    about = [prepared.base_weights, precision, str(config.model.quantize)]
     digest = hashlib.sha256(json.dumps(about).encode())
     for group in groups:
         for row in group.every:
@@ -141,7 +144,7 @@ def _reference(
             if place != places[0]:
                 replace_whole(places[0], json.dumps(found))
             return found["nats"]  # type: ignore[no-any-return]
-    if config.adapter.kind == "full" and any((run.path / "checkpoints").glob("*")):
+    if config.adapter.kind == "full" and trained_steps(run.path):
         raise RunError(f"{run.path}: its reference.json is gone or of other rows; put it back, or begin a new run")
     rows = [row for group in groups for row in group.every]
     show.begin("asking the reference", len(rows))

@@ -39,7 +39,7 @@ def make(config: Config, count: int, hidden: int, method: str = "sft") -> Plan:
     """
     optim = config.optim
     rows = min(optim.rows or default_rows(count), count)
-    per_epoch = steps_per_epoch(count, rows)
+    per_epoch = steps_per_epoch(count, rows) * (config.method.updates if method in ONLINE else 1)
     epochs = optim.epochs or (1.0 if method in ONLINE else default_epochs(count))
     steps = optim.steps or max(1, math.ceil(epochs * per_epoch))
     every = config.eval.every or max(1, min(steps, math.ceil(per_epoch / 2)))

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -14,11 +14,11 @@ from whet.data.place import asked
 from whet.data.preflight import Rendered, instruction_for, longest_row, not_lessons, render_all, with_instruction
 from whet.data.read import read
 from whet.data.render import Renderer
-from whet.data.split import Splits, check_apart, draw, part
+from whet.data.split import Splits, check_apart, draw, part, prompts
 from whet.errors import DataError, Problem, UsageError
 from whet.models.load import check_folder, context_of
 from whet.models.source import Base, resolve, weights_digest
-from whet.train.kinds import ONLINE, method_for
+from whet.train.kinds import ONLINE, check_options, method_for
 from whet.train.mix import mix
 from whet.types import Chat, Dataset, Example, Feedback, Preference, Progress, Prompt, Tokens
 
@@ -49,7 +49,19 @@ class Prepared:
     @property
     def count(self) -> int:
         """How many rows there are to learn from, judged replies to one prompt being one."""
-        return len(self.train.rows) if self.judged is None else len(self.judged)
+        if self.judged is not None:
+            return len(self.judged)
+        return len(self.asked) if self.method in ONLINE else len(self.train.rows)
+
+    @cached_property
+    def asked(self) -> tuple[Prompt, ...]:
+        """The training questions that a model which draws its own replies is asked: those that leave room for one."""
+        return self.fitting(prompts(self.splits.train), self.drawn)
+
+    def fitting(self, asked: Iterable[Prompt], reply: int) -> tuple[Prompt, ...]:
+        """Return the questions that are no longer than a row may be and leave room for a reply of so many tokens."""
+        most = min(self.longest, self.context - reply)
+        return tuple(one for one in asked if len(self.renderer.prompt(one.messages, one.tools)) <= most)
 
     @property
     def largest(self) -> int:
@@ -94,6 +106,7 @@ def prepare(config: Config, show: Progress) -> Prepared:
     dataset, splits, digests, notes = read_sides(config, show)
     _say(show, notes)
     method = method_for(config.method.name, splits, config.data)
+    check_options(config, method)
     base = resolve(config.model.name, show.say)
     settings = check_folder(base.folder)
     renderer = Renderer(base.folder)
@@ -113,7 +126,7 @@ def prepare(config: Config, show: Progress) -> Prepared:
         later.append("no validation rows: early stopping is off; set data.validation or data.shares")
     later += lessons.notes
     _say(show, later)
-    return Prepared(
+    prepared = Prepared(
         base,
         renderer,
         int(settings.get("hidden_size") or settings.get("n_embd") or 1024),
@@ -133,6 +146,23 @@ def prepare(config: Config, show: Progress) -> Prepared:
         lessons.held_out,
         config.method.longest if method in ONLINE else 0,
     )
+    if method in ONLINE:
+        _demand_questions(prepared, config, show)
+    return prepared
+
+
+def _demand_questions(prepared: Prepared, config: Config, show: Progress) -> None:
+    """Make sure that there are questions to be asked, and say how many leave no room for a reply.
+
+    Raises:
+        DataError: none does.
+    """
+    every = len(prompts(prepared.splits.train))
+    if not prepared.asked:
+        what = f"no question leaves room for a reply of {prepared.drawn:,} tokens; lower method.longest"
+        raise DataError([Problem(str(config.data.train), 0, what)])
+    if left := every - len(prepared.asked):
+        show.say(f"{left:,} of {every:,} questions leave no room for a reply and are not asked")
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,9 @@ def _take(policy: Policy, optim: Optim, room: Room, longest: int) -> None:
                 0, policy.config.vocab_size, (max(1, room.tokens // longest), longest), generator=generator
             )
             batch = collate([_row(row) for row in ids.tolist()], share=False)
-            policy(batch).logprobs.sum().backward()  # type: ignore[no-untyped-call]
+            said = policy(batch)
+            found = said.logprobs if said.values is None else said.values
+            found.sum().backward()  # type: ignore[no-untyped-call]
             del moments
     finally:
         policy.model.train(was_training)

@@ -145,7 +145,7 @@ class Course:
         if journey.worse >= self.config.eval.patience:
             return
         divergence = Divergence(plan.lr, journey.seen)
-        for record in _timed(self.records(), journey):
+        for record in _timed(self._recorded(), journey):
             self.run.log("metrics", **record.row())
             divergence.see(record.step, record.loss)
             due = record.step == plan.steps or record.step % plan.validate_every == 0
@@ -158,6 +158,15 @@ class Course:
             if journey.worse >= self.config.eval.patience:
                 show.say(f"stopped early at step {record.step}: {journey.worse} validations without a better loss")
                 return
+
+    def _recorded(self) -> Iterator[Record]:
+        """Yield the records; what stops while a step's rows are being made leaves a checkpoint of the step before."""
+        try:
+            yield from self.records()
+        except Interrupted:
+            self.optimizer.zero_grad()
+            self.save()
+            raise
 
     def save_due(self, step: int) -> bool:
         """Say whether a checkpoint is to be written after this step, whatever else happens after it."""

@@ -58,7 +58,7 @@ def verdict_on_curve(validations: list[tuple[int, float]], train_losses: list[fl
     if best_step == 0:
         what = "the model learned nothing that carries over"
         return f"{end}Validation loss never fell below its start ({first:.3f}): {what}."
-    if last > best * 1.01 and len(train_losses) >= 2:
+    if last > best + 0.01 * abs(best) and len(train_losses) >= 2:
         rose = f"validation loss rose from {best:.3f} to {last:.3f}"
         used = f"the weights of step {best_step} are used"
         before, now = _around(train_losses, best_step / last_step)
@@ -67,6 +67,6 @@ def verdict_on_curve(validations: list[tuple[int, float]], train_losses: list[fl
             return f"{end}Overfitting after step {best_step}: {what}; {used}."
         what = f"{rose}, and training loss did not fall either ({before:.3f} to {now:.3f})"
         return f"{end}Unstable after step {best_step}: {what}; {used}. A lower optim.lr may help."
-    if best_step == last_step and len(validations) > 2 and validations[-2][1] - last > 0.01 * last:
+    if best_step == last_step and len(validations) > 2 and validations[-2][1] - last > 0.01 * abs(last):
         return f"{end}Validation loss was still falling at the end ({first:.3f} to {last:.3f}): more passes may help."
     return f"{end}Validation loss levelled off at {best:.3f} (it began at {first:.3f})."

@@ -18,6 +18,7 @@ from whet.engines.local import Local
 from whet.errors import UsageError
 from whet.evals.bounds import numbers
 from whet.evals.certainty import account
+from whet.evals.clusters import clusters
 from whet.evals.evaluate import Answer, ask, score
 from whet.evals.stats import mean_interval
 from whet.evals.verdict import Measure, judge
@@ -76,12 +77,12 @@ def answered(
 ) -> dict[str, list[Answer]]:
     """Return what the tuned model and the one that training began with reply to the test rows' prompts."""
     rows = [row for row in prepared.splits.test if isinstance(row, Preference | Feedback)]
-    asked = [
-        Prompt(row.messages, (), row.source, row.tools, groups=row.groups)
-        for row in draw(rows, config.eval.limit)
-        if isinstance(row, Preference | Feedback)
-    ]
+    drawn = [row for row in draw(rows, config.eval.limit) if isinstance(row, Preference | Feedback)]
+    every = [Prompt(row.messages, (), row.source, row.tools, groups=row.groups) for row in drawn]
     longest = config.eval.max_tokens or reply_length([row for group in prepared.judged or () for row in group.rows])
+    asked = prepared.fitting(every, longest)
+    if left := len(every) - len(asked):
+        show.say(f"{left:,} of {len(every):,} prompts leave no room for a reply and are not asked")
     sampling, found = Sampling(config.eval.temperature, max_tokens=longest, seed=config.seed), dict[str, list[Answer]]()
     for name, engine in (("tuned", tuned), ("start", base)):
         show.begin(f"asking {name}", len(asked))
@@ -119,10 +120,9 @@ def measured(
     with switched_off(base.model):
         before = likelihood(Policy(base.model), rows, between, show.advance)
     counts = [row.trained for row in rows]
-    lengths = [_ahead(group.grades, [row.trained for row in group.rows]) for group in prepared.judged or ()]
-    longer = 1.0 if fmean(lengths or [0.5]) >= 0.5 else -1.0
+    longer = 1.0 if _longer(prepared.judged or ()) else -1.0
     way = REWARD.get(prepared.method, "gained")
-    by_token = config.method.length_normalised or config.method.loss == "ipo"
+    by_token = prepared.method == "dpo" and (config.method.length_normalised or config.method.loss == "ipo")
     thinks: dict[str, list[float]] = {
         "chance": [0.0] * len(rows),
         "length": [longer * count for count in counts],
@@ -136,10 +136,11 @@ def measured(
     }
     agree = _by_group if any(len(group.rows) > 1 for group in groups) else _thumbs
     scores = {name: agree(groups, said) for name, said in thinks.items()}
+    together = clusters([Prompt((), groups=group.groups) for group in groups])
     if values:
-        return {**_report(scores, {}, config), **_of_rewards(groups, values, counts, config)}
+        return {**_report(scores, {}, config, together), **_of_rewards(groups, values, counts, config)}
     gained = [now - then for now, then in zip(after, before, strict=True)]
-    return _report(scores, _moved(groups, gained), config)
+    return _report(scores, _moved(groups, gained), config, together)
 
 
 def _of_rewards(
@@ -161,6 +162,14 @@ def _of_rewards(
         "length_correlation": likes,
         "moved_sentence": f"Rank correlation of a reply's reward with its length: {likes:+.2f}.",
     }
+
+
+def _longer(groups: Sequence[Judged]) -> bool:
+    """Say whether people preferred the longer replies in training: within a prompt, or the good to the bad ones."""
+    if any(len(group.rows) > 1 for group in groups):
+        return fmean(_ahead(group.grades, [len(row.ids) for row in group.rows]) for group in groups) >= 0.5
+    sides = [[group.rows[0].trained for group in groups if (group.grades[0] > 0.5) == good] for good in (True, False)]
+    return not all(sides) or fmean(sides[0]) >= fmean(sides[1])
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
@@ -212,10 +221,12 @@ def _moved(groups: Sequence[Judged], gained: Sequence[float]) -> dict[str, float
     return {name: fmean(side) for name, side in (("better", better), ("worse", worse)) if side}
 
 
-def _report(scores: Mapping[str, Sequence[float]], moved: Mapping[str, float], config: Config) -> dict[str, Any]:
+def _report(
+    scores: Mapping[str, Sequence[float]], moved: Mapping[str, float], config: Config, together: Sequence[int] | None
+) -> dict[str, Any]:
     options: Any = {"resamples": config.eval.resamples, "confidence": config.eval.confidence, "seed": config.seed}
     others = {name: said for name, said in scores.items() if name != "tuned"}
-    figures = {name: {METRIC: numbers(mean_interval(said, **options))} for name, said in scores.items()}
+    figures = {name: {METRIC: numbers(mean_interval(said, together, **options))} for name, said in scores.items()}
     return {
         "contenders": {
             name: {"metrics": found, "remarks": [ABOUT[name]] if name in ABOUT else []}
@@ -223,7 +234,7 @@ def _report(scores: Mapping[str, Sequence[float]], moved: Mapping[str, float], c
         },
         "decides": METRIC,
         "scores": {name: list(said) for name, said in scores.items()},
-        "verdict": asdict(judge(Measure(METRIC, unit="prompt"), scores["tuned"], others, **options)),
+        "verdict": asdict(judge(Measure(METRIC, unit="prompt"), scores["tuned"], others, groups=together, **options)),
         "moved": dict(moved),
         "moved_sentence": _sentence(moved),
         "questions": len(scores["tuned"]),

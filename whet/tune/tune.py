@@ -270,6 +270,10 @@ def _tune_judged(job: Job) -> dict[str, Any]:
     scores_replies = prepared.method == "reward"
     heed(config, prepared.method)
     groups = held_out(config, prepared)  # what cannot be judged on is told before training
+    seen = scored(config, prepared) if scores_replies else ()
+    if scores_replies:  # a row at the border of what is too long may be one of them alone
+        known = {group.source for group in groups} & {group.source for group in seen}
+        groups, seen = (tuple(one for one in side if one.source in known) for side in (groups, seen))
 
     def between() -> None:
         job.stop.check(str(job.run.path))
@@ -277,7 +281,7 @@ def _tune_judged(job: Job) -> dict[str, Any]:
     def measure(tuned: Local, base: Local) -> dict[str, Any]:
         values = None
         if scores_replies:
-            rows = [row for group in scored(config, prepared) for row in group.rows]
+            rows = [row for group in seen for row in group.rows]
             show.begin("scoring held-out replies", len(rows))
             values = scores(job.run.path / "model", rows, between, show.advance)
         found = measured(config, prepared, groups, tuned, base, show, between, values)
