@@ -27,6 +27,7 @@ ROOMS = {
         "models/work.py",
         "models/packed.py",
         "models/quantized.py",
+        "models/scoring.py",
     },
     "bitsandbytes": {"models/quantized.py", "train/optim.py"},
     "bm25s": {"engines/nearest.py"},

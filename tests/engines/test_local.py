@@ -203,7 +203,7 @@ def test_a_model_that_sees_a_window_only_answers_as_transformers_does(tiny, engi
     )  # fmt: skip
     MistralForCausalLM(config).save_pretrained(tmp_path)
     windowed = open_model(str(tmp_path), Model(dtype="float32")).engine
-    assert windowed._packs == engine._packs
+    assert windowed.packs == engine.packs
     peer = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
     for prompt, reply in zip(ASKED, ordered(windowed.complete(ASKED, Sampling(max_tokens=24))), strict=True):
         ids = torch.tensor([windowed.prompt_ids(prompt)])
