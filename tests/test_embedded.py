@@ -40,4 +40,4 @@ def test_its_tokens_are_those_of_transformers(opened):
 
 
 def test_its_rows_can_be_laid_end_to_end(opened):
-    assert opened.engine._packs
+    assert opened.engine.packs
