@@ -82,7 +82,7 @@ def test_a_suite_of_the_same_rows_finds_what_lm_eval_finds_of_every_item(engine,
 
 
 def test_replies_and_likelihoods_are_those_of_transformers(engine, folder, theirs):
-    from whet.tune.asked import Harness
+    from whet.tune.harness_model import Harness
 
     harness = Harness(engine, Quiet())
 

@@ -35,7 +35,7 @@ def task_answers(data: str, engine: Local, config: Config, show: Progress) -> tu
     from datasets import disable_progress_bars
     from lm_eval.tasks import TaskManager
 
-    from whet.tune.asked import Harness
+    from whet.tune.harness_model import Harness
 
     folder, _, task = data.removeprefix(BEGINS).rpartition("#")
     if folder and not Path(folder).is_dir():
@@ -56,8 +56,8 @@ def task_answers(data: str, engine: Local, config: Config, show: Progress) -> tu
     answers = [_answer(task, sample) for sample in _first_filter(found["samples"][task])]
     version = found["versions"].get(task)
     notes = [f"{task}, version {version}, asked by lm-eval"]
-    if harness.cut.count:
-        notes.append(f"{harness.cut.count:,} requests were longer than the context and lost their beginning")
+    if harness.cut:
+        notes.append(f"{harness.cut:,} requests were longer than the context and lost their beginning")
     return answers, notes
 
 

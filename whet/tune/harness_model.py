@@ -4,7 +4,6 @@ lm-eval (Gao et al., "A framework for few-shot language model evaluation") says 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -23,13 +22,6 @@ CHUNK = 256  # positions whose distributions over all tokens are held at a time
 LONGEST = 256  # tokens of a reply, where a task does not say
 
 
-@dataclass(slots=True)
-class Cut:
-    """How many questions were longer than the model's context, and lost their beginning."""
-
-    count: int = 0
-
-
 class _Raw(Local):
     """Answers text as it stands, without a chat template."""
 
@@ -39,11 +31,12 @@ class _Raw(Local):
 
 
 class Harness(LM):  # type: ignore[misc]
-    """Answers lm-eval's three kinds of questions. `cut` has what did not fit."""
+    """Answers lm-eval's three kinds of questions. `cut` counts those that lost their beginning, as they did not fit."""
 
     def __init__(self, engine: Local, show: Progress) -> None:
         super().__init__()
-        self._engine, self._show, self.cut = engine, show, Cut()
+        self._engine, self._show = engine, show
+        self.cut = 0
         self._policy = Policy(engine.model)
         self._raw = _Raw(engine.model, engine.renderer, engine.context, packs=engine.packs)
         self._raw.between = engine.between
@@ -69,7 +62,7 @@ class Harness(LM):  # type: ignore[misc]
         rows = []
         for one in requests:
             before, after = one.args
-            self.cut.count += len(renderer.encode(before + after)) > context
+            self.cut += len(renderer.encode(before + after)) > context
             rows.append(continuation(renderer, before, after, context))
         self._show.begin("reading what lm-eval asks", len(rows))
         return self._likely(rows)
@@ -111,7 +104,7 @@ class Harness(LM):  # type: ignore[misc]
             raise UsageError(f"replies of {most:,} tokens leave no room in a context of {self._engine.context:,}")
         ids = self._engine.renderer.encode(text)
         if len(ids) > room:
-            self.cut.count += 1
+            self.cut += 1
             text = _whole_text(self._engine.renderer, ids[len(ids) - room :])
         return Prompt((Message("user", text),))
 
