@@ -13,7 +13,8 @@ from whet.data.render import Renderer
 from whet.engines.local import Local
 from whet.errors import TrainingError
 from whet.methods._judged import Steps
-from whet.methods.grpo import GRPO, Try, advantages
+from whet.methods._rollout import Said, Tools, Try
+from whet.methods.grpo import GRPO, advantages
 from whet.models.adapt import trainable
 from whet.models.load import load
 from whet.models.policy import Outputs, Policy
@@ -41,12 +42,11 @@ def method(texts, worth, per_step=1, **options):
             raise worth[text]
         return worth[text]
 
-    nats = options.pop("nats", lambda rows: [torch.full((one.trained,), -1.0) for one in rows])
-    made = GRPO(
-        PROMPTS, Steps(per_step, 999, 0), Method(name="grpo", **options), draw=draw, score=score, now=nats,
-        reference=nats, held_out=PROMPTS[:2],
-    )  # fmt: skip
-    return made, asked
+    def said(rows):
+        return [Said(torch.full((one.trained,), -1.0)) for one in rows]
+
+    tools = Tools(draw, score, said, said)
+    return GRPO(PROMPTS, Steps(per_step, 999, 0), Method(name="grpo", **options), tools, PROMPTS[:2]), asked
 
 
 def said(batch, nats):
@@ -91,7 +91,7 @@ def test_a_token_that_has_moved_too_far_is_clipped_and_the_divergence_is_added()
     (batch,) = next(made.steps())
     loss = made.loss(said(batch, -0.5), batch)  # it was drawn at -1: a ratio of e^0.5
     ratio, away = math.exp(0.5), math.exp(-0.5) + 0.5 - 1
-    wanted = -2 * 0.5 * 1.28 + 0.5 * ratio + 3 * 0.1 * away
+    wanted = -2 * 0.5 * 1.28 + 0.5 * ratio + 3 * 0.1 * ratio * away
     assert float(loss.total) == pytest.approx(wanted, rel=1e-5)
     assert float(loss.metrics["clipped"]) / batch.count == pytest.approx(2 / 3)
     assert float(loss.metrics["kl"]) / batch.count == pytest.approx(away, rel=1e-5)
@@ -160,10 +160,8 @@ def test_a_model_learns_what_is_rewarded(tiny):
             for one in found
         ]
 
-    made = GRPO(
-        PROMPTS, Steps(4, 4096, 0, policy.packs), Method(name="grpo", group=32, longest=1), draw=draw,
-        score=lambda _, text: float(text.islower()), now=None, reference=None,
-    )  # fmt: skip
+    tools = Tools(draw, lambda _, text: float(text.islower()), None, None)
+    made = GRPO(PROMPTS, Steps(4, 4096, 0, policy.packs), Method(name="grpo", group=32, longest=1), tools)
     weights, before = trainable(policy.model), chance()
     optimizer = build_optimizer(weights, Optim(), 0.02)
     steps = fit(policy, made, islice(made.steps(), 15), optimizer, weights, Pace(0, lambda _: 0.02, 1.0))
@@ -181,7 +179,8 @@ def test_a_run_with_rewards_goes_from_questions_to_a_model_and_tells_what_came_o
     whet("train", file, "--out", tmp_path / "run", f"model.name={tiny}", *settings)
     steps = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert len(steps) == 4
-    assert {"reward", "dead_groups", "unscored", "reply_tokens", "ended", "clipped", "kl"} <= set(steps[-1])
+    told = {"reward", "reward_spread", "dead_groups", "unscored", "reply_tokens", "ended", "clipped", "kl", "entropy"}
+    assert told | {"stale"} <= set(steps[-1])
     assert (tmp_path / "run" / "model" / "adapter_model.safetensors").is_file()
 
 
@@ -189,7 +188,8 @@ def test_a_run_with_rewards_goes_from_questions_to_a_model_and_tells_what_came_o
     ("row", "settings", "said"),
     [
         ({"text": "line %d says nothing"}, [], "grpo cannot learn from answers"),
-        (None, ["adapter.kind=full", "method.kl=0.1"], "method.kl (with adapter.kind=full): has no say with grpo"),
+        (None, ["method.group=1"], "grpo compares the replies to a prompt, so it needs 2 at least"),
+        (None, ["method.decay=0.9"], "method.decay: has no say with grpo"),
         (None, ["method.longest=511"], "no question leaves room for a reply of 511 tokens"),
         (None, ["method.beta=0.2"], "method.beta: has no say with grpo"),
     ],

@@ -237,7 +237,7 @@ def test_the_head_trains_under_autocast_as_in_float32():
     targets = torch.arange(20)
 
     class Head:
-        plain = True
+        plain, temperature = True, 1.0
         linear = torch.nn.Linear(24, 50, bias=False)
 
     Head.linear.weight = torch.nn.Parameter(weight.detach())

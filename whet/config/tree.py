@@ -18,6 +18,9 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Way = Literal["zero_shot", "prompted", "few_shot", "rag", "tuned", "tuned_rag"]
+MethodName = Literal[
+    "sft", "dpo", "simpo", "orpo", "cpo", "ranking", "kto", "reward", "grpo", "ppo", "online_dpo"
+]  # fmt: skip
 
 
 class Section(BaseModel):
@@ -73,10 +76,12 @@ class Mix(Section):
 class Method(Section):
     """What is learned from the rows."""
 
-    name: Literal["sft", "dpo", "simpo", "orpo", "cpo", "ranking", "kto", "reward", "grpo"] | None = None
+    name: (
+        Literal["sft", "dpo", "simpo", "orpo", "cpo", "ranking", "kto", "reward", "grpo", "ppo", "online_dpo"] | None
+    ) = None
     """sft learns answers; dpo, simpo, orpo and cpo learn from a better and a worse reply, ranking from several, kto
-    from single replies with a thumb up or down; reward makes a model that scores replies; grpo draws
-    replies to the rows' questions and learns from what scorers say. Default is what the rows are: sft, dpo or kto."""
+    from single replies with a thumb up or down; reward makes a model that scores replies; grpo, ppo and online_dpo draw
+    replies to the rows' questions and learn from what scorers say. Default is what the rows are: sft, dpo or kto."""
     beta: float | None = Field(None, gt=0)
     """How closely to stay with the model that training began with (dpo, ranking, kto), how sharp a preference is
     (simpo, cpo), or what it weighs beside the answer's log-loss (orpo); default is 0.1, of simpo 2."""
@@ -95,27 +100,35 @@ class Method(Section):
     centre: float | None = Field(None, ge=0)
     """How strongly reward holds scores near 0 in the mean; default is 0.01."""
     rewards: Names = ()
-    """Scorers whose mean is the reward of a reply (grpo); default is chosen from the data, as eval.scorers."""
-    group: int = Field(8, ge=2, le=1024)
-    """Replies drawn to each prompt (grpo)."""
+    """Scorers whose mean is the reward of a reply that is drawn; default is chosen from the data, as eval.scorers."""
+    group: int | None = Field(None, ge=1, le=1024)
+    """Replies drawn to each prompt; default is 8 of grpo, 1 of ppo, 2 of online_dpo (the best and the worst count)."""
     longest: int = Field(128, ge=1)
-    """Tokens of a reply that is drawn, at most (grpo)."""
+    """Tokens of a reply that is drawn, at most."""
     temperature: float = Field(1.0, gt=0, le=2)
-    """Of the replies that are drawn (grpo); other than 1 they are not quite the model's own, which the loss takes them
-    for."""
+    """Of the replies that are drawn, and of what is learned of them."""
+    unended: float | None = None
+    """Reward of a reply that did not end within `longest` (ppo), instead of what scorers say of it."""
     advantage: Literal["group", "centred", "left_out"] = "group"
-    """How much better a reply is: than the others in units of their spread (GRPO), without it (Dr. GRPO), or than the
-    mean of the others alone (RLOO)."""
+    """How much better a reply is (grpo): than the others in units of their spread (GRPO), without it (Dr. GRPO), or
+    than the mean of the others alone (RLOO)."""
     mean: Literal["row", "token", "constant"] = "token"
     """What counts alike (grpo): every reply (GRPO), every token (DAPO), or every token over `longest` (Dr. GRPO)."""
     clip: float = Field(0.2, gt=0, lt=1)
-    """How far a token's probability may move from what it was drawn with (grpo)."""
+    """How far a token's probability may move from what it was drawn with (grpo, ppo)."""
     clip_high: float | None = Field(None, gt=0)
     """The same upwards, if it is another; DAPO takes 0.28."""
-    updates: int = Field(1, ge=1, le=64)
-    """Optimizer steps on the same replies (grpo); a run that goes on amid them draws new ones."""
-    kl: float = Field(0.0, ge=0)
-    """Weight of the divergence from the model that training began with (grpo)."""
+    updates: int | None = Field(None, ge=1, le=64)
+    """Optimizer steps on the same replies; default is 4 of ppo, otherwise 1."""
+    kl: float | None = Field(None, ge=0)
+    """Weight of the divergence from the model that training began with (grpo, where default is 0; ppo, where it is
+    0.05)."""
+    kl_target: float | None = Field(None, gt=0)
+    """Divergence in nats a reply that ppo is held to by changing the weight `kl` as it goes."""
+    decay: float | None = Field(None, ge=0, le=1)
+    """How far ahead ppo looks when it says how much better a token did than expected (lambda); default is 0.95."""
+    value_weight: float | None = Field(None, ge=0)
+    """Weight of the loss of ppo's values; default is 0.1."""
     good: float = Field(1.0, gt=0)
     """Weight of good replies (kto)."""
     bad: float = Field(1.0, gt=0)

@@ -9,11 +9,13 @@ from torch import Tensor, nn
 class Head:
     """The language head of a causal model: its linear map, then the scaling or capping that its config names.
 
-    `plain` says that the logits are the linear map alone, so that gradients can be taken in closed form.
+    `plain` says that the logits are the linear map alone, so that gradients can be taken in closed form. All of it is
+    divided by `temperature`.
     """
 
     def __init__(self, model: nn.Module) -> None:
         inner: Any = model
+        self.temperature = 1.0
         self.linear: nn.Module = inner.get_output_embeddings()
         config = inner.config
         self._cap: float | None = getattr(config, "final_logit_softcapping", None)
@@ -26,4 +28,6 @@ class Head:
     def __call__(self, hidden: Tensor) -> Tensor:
         """Return float32 logits. Shapes: hidden (..., H); result (..., V)."""
         logits: Tensor = self.linear(hidden).float() * self._scale
-        return logits if self._cap is None else torch.tanh(logits / self._cap) * self._cap
+        if self._cap is not None:
+            logits = torch.tanh(logits / self._cap) * self._cap
+        return logits if self.temperature == 1 else logits / self.temperature

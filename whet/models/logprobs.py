@@ -78,6 +78,8 @@ def chosen(hidden: Tensor, head: Head, targets: Tensor) -> Tensor:
     if head.plain:
         weight = head.linear.weight
         assert isinstance(weight, Tensor)
+        if head.temperature != 1:
+            hidden = hidden / head.temperature
         return _ChosenLogprobs.apply(hidden.to(weight.dtype), weight, targets)  # type: ignore[no-any-return,no-untyped-call]
     pieces = zip(torch.split(hidden, CHUNK), torch.split(targets, CHUNK), strict=True)
     parts = [-nn.functional.cross_entropy(head(states), wanted, reduction="none") for states, wanted in pieces]

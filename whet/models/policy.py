@@ -23,7 +23,9 @@ from whet.models.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What a model says about a batch. Shapes: logprobs (B, T) float32 nats, 0 wherever nothing trains; values (B,)."""
+    """What a model says about a batch. Shapes: logprobs (B, T) float32 nats, 0 wherever nothing trains; values of rows
+    (B,) or before each token that trains (B, T).
+    """
 
     logprobs: Tensor
     values: Tensor | None = None
@@ -98,11 +100,28 @@ class Policy:
 
         A batch lies in the host's memory: what goes where is worked out there, so that nothing waits for the device.
         """
-        rows, places = (batch.weights > 0).nonzero(as_tuple=True)
         with self._precision(), kept_on_host(self.model) if self.offload else nullcontext():
-            said = chosen(self.states(batch), self._head, self._there(batch.tokens[rows, places]))
+            said = self._chosen(batch, self.states(batch))
+        return Outputs(self._laid(batch, said))
+
+    def temper(self, temperature: float) -> None:
+        """Let every log-probability be that of replies drawn at this temperature."""
+        self._head.temperature = temperature
+
+    def finished(self) -> nn.Module:
+        """Return the language model alone, in evaluation mode; the policy is used up."""
+        return self.model.eval()
+
+    def _chosen(self, batch: Batch, states: Tensor) -> Tensor:
+        """Return the log-probabilities of the tokens that train. Shapes: (N, H); (N,)."""
+        rows, places = (batch.weights > 0).nonzero(as_tuple=True)
+        return chosen(states, self._head, self._there(batch.tokens[rows, places]))
+
+    def _laid(self, batch: Batch, numbers: Tensor) -> Tensor:
+        """Return a number for each token that trains at the token's place. Shapes: (N,); (B, T)."""
+        rows, places = (batch.weights > 0).nonzero(as_tuple=True)
         spread = torch.zeros(batch.tokens.shape, dtype=torch.float32, device=self.device)
-        return Outputs(spread.index_put((self._there(rows), self._there(places)), said))
+        return spread.index_put((self._there(rows), self._there(places)), numbers)
 
     def states(self, batch: Batch) -> Tensor:
         """Return the last hidden state before each token that trains, row by row. Shapes: (N, H)."""

@@ -7,7 +7,7 @@ from whet.data.split import Splits
 from whet.errors import DataError, Problem, UsageError
 from whet.types import Chat, Example, Feedback, Preference, Text
 
-ONLINE = ("grpo",)  # draws its own replies, so that answers are only what scorers compare with
+ONLINE = ("grpo", "ppo", "online_dpo")  # these draw their own replies; answers are only what scorers compare with
 PAIRED = ("dpo", "simpo", "orpo", "cpo", "ranking", "reward")
 
 
@@ -27,7 +27,7 @@ def method_for(asked: str | None, splits: Splits, data: Data) -> str:
         raise DataError([Problem(where, 0, what)])
     (kind,) = kinds
     text = any(isinstance(row, Text) for row in splits.train)
-    ways = {"answers": ("sft",) if text else ("sft", "grpo"), "preferences": (*PAIRED, "kto"), "verdicts": ("kto",)}[
+    ways = {"answers": ("sft",) if text else ("sft", *ONLINE), "preferences": (*PAIRED, "kto"), "verdicts": ("kto",)}[
         kind
     ]
     if asked is None:
@@ -46,6 +46,7 @@ def _kind(row: Example) -> str:
     return "preferences" if isinstance(row, Preference) else "verdicts" if isinstance(row, Feedback) else "prompts"
 
 
+DRAWN = ("rewards", "group", "longest", "temperature", "updates")
 HEARD = {
     "sft": (),
     "dpo": ("beta", "loss", "label_smoothing", "length_normalised", "sft"),
@@ -55,9 +56,9 @@ HEARD = {
     "ranking": ("beta",),
     "kto": ("beta", "good", "bad"),
     "reward": ("margin", "centre"),
-    "grpo": (
-        "rewards", "group", "longest", "temperature", "advantage", "mean", "clip", "clip_high", "updates", "kl",
-    ),
+    "grpo": (*DRAWN, "advantage", "mean", "clip", "clip_high", "kl"),
+    "ppo": (*DRAWN, "clip", "clip_high", "kl", "kl_target", "decay", "value_weight", "unended"),
+    "online_dpo": (*DRAWN, "beta", "loss", "label_smoothing", "length_normalised"),
 }  # fmt: skip
 """The settings of `method` that have a say with each."""
 
@@ -80,7 +81,7 @@ def check_options(config: Config, method: str) -> None:
         deaf.append(f"data.overlong={config.data.overlong}")
     if method == "reward" and config.model.quantize:
         deaf.append("model.quantize")
-    if method in ONLINE and config.adapter.kind == "full" and asked.kl:
-        deaf.append("method.kl (with adapter.kind=full)")
+    if method in ("grpo", "online_dpo") and asked.group == 1:
+        raise UsageError(f"method.group: {method} compares the replies to a prompt, so it needs 2 at least")
     if deaf:
         raise UsageError("\n".join(f"{name}: has no say with {method}; leave it out" for name in deaf))

@@ -3,39 +3,42 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from statistics import fmean
-
-from torch import Tensor
 
 from whet.config.places import cache_folder
 from whet.config.tree import Config
 from whet.data.judged import Judged
-from whet.data.split import draw_prompts, prompts
-from whet.engines.local import Drawn, Local
 from whet.errors import RunError
 from whet.evals.evaluate import row_logprobs
 from whet.methods._base import Method
 from whet.methods._judged import FromJudged, Steps
-from whet.methods.grpo import GRPO, Try
 from whet.methods.sft import SFT
 from whet.models.adapt import switched_off
 from whet.models.checkpoint import steps as trained_steps
 from whet.models.policy import Policy
 from whet.plugins import find
 from whet.runs.run import Run, disk, replace_whole
-from whet.scorers._choose import choose
 from whet.train.kinds import ONLINE
+from whet.train.online import online
 from whet.train.prepare import Prepared
 from whet.train.stop import Stop
-from whet.types import Progress, Prompt, Sampling, Scorer, Tokens
+from whet.types import Progress, Tokens
 
 Likely = list[list[float]]
 
 
 def method_of(
-    config: Config, prepared: Prepared, steps: Steps, policy: Policy, run: Run, show: Progress, stop: Stop
+    config: Config,
+    prepared: Prepared,
+    steps: Steps,
+    policy: Policy,
+    run: Run,
+    show: Progress,
+    stop: Stop,
+    begun: Policy | None = None,
 ) -> Method:
     """Return the method that the recipe names, ready for its first step.
+
+    `begun` is a copy of the model that training began with, where a method asks it of what is yet to be drawn.
 
     Raises:
         Interrupted: stopped while the reference was being asked. RunError: there is no reference to be had any more.
@@ -45,7 +48,7 @@ def method_of(
         stop.check(str(run.path))
 
     if prepared.method in ONLINE:
-        return _online(config, prepared, steps, policy, between)
+        return online(config, prepared, steps, policy, begun, run, between)
     if prepared.judged is None:
         validation = prepared.validation.rows if prepared.validation else ()
         first = config.optim.order or "random"
@@ -61,44 +64,6 @@ def method_of(
         prepared.judged, steps, config.method, likely=lambda rows: likelihood(policy, rows, between),
         reference=reference, held_out=held_out,
     )  # fmt: skip
-
-
-def _online(config: Config, prepared: Prepared, steps: Steps, policy: Policy, between: Callable[[], None]) -> Method:
-    """Return the method that draws its own replies, from the weights that train."""
-    options, sides = config.method, prepared.splits
-    asked = prepared.asked
-    fitting = prepared.fitting(prompts(sides.validation), options.longest)
-    held_out = draw_prompts(fitting, config.eval.validation_limit)
-    targets = [target for prompt in asked for target in prompt.targets]
-    scorers: list[Scorer] = [find("scorers", name) for name in options.rewards or choose(targets, prepared.labels)[:1]]
-    engine = Local(policy.model, prepared.renderer, prepared.context, packs=policy.packs)
-    engine.between = between
-
-    def draw(questions: Sequence[Prompt], temperature: float, seed: int) -> list[Try]:
-        policy.model.eval()
-        said = engine.sample(questions, Sampling(temperature, max_tokens=options.longest, seed=seed))
-        policy.model.train()
-        return [Try(_row(one), one.text, one.ended) for one in said]
-
-    def score(prompt: Prompt, text: str) -> float:
-        return fmean(scorer(prompt, text).value for scorer in scorers)
-
-    def nats(rows: Sequence[Tokens]) -> list[Tensor]:
-        policy.model.eval()
-        found = [said for said, _ in row_logprobs(policy, rows, between)]
-        policy.model.train()
-        return found
-
-    def reference(rows: Sequence[Tokens]) -> list[Tensor]:
-        with switched_off(policy.model):
-            return nats(rows)
-
-    return GRPO(asked, steps, options, draw=draw, score=score, now=nats, reference=reference, held_out=held_out)
-
-
-def _row(drawn: Drawn) -> Tokens:
-    ids = (*drawn.prompt, *drawn.said)
-    return Tokens(ids, tuple(float(at >= len(drawn.prompt)) for at in range(len(ids))))
 
 
 def likelihood(

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from whet.config.tree import Config
 from whet.methods._base import steps_per_epoch
+from whet.plugins import find
 from whet.train.kinds import ONLINE
 from whet.train.optim import default_epochs, default_lr, default_rows
 
@@ -39,7 +40,8 @@ def make(config: Config, count: int, hidden: int, method: str = "sft") -> Plan:
     """
     optim = config.optim
     rows = min(optim.rows or default_rows(count), count)
-    per_epoch = steps_per_epoch(count, rows) * (config.method.updates if method in ONLINE else 1)
+    again = (config.method.updates or find("methods", method).updates) if method in ONLINE else 1
+    per_epoch = steps_per_epoch(count, rows) * again
     epochs = optim.epochs or (1.0 if method in ONLINE else default_epochs(count))
     steps = optim.steps or max(1, math.ceil(epochs * per_epoch))
     every = config.eval.every or max(1, min(steps, math.ceil(per_epoch / 2)))

@@ -153,8 +153,8 @@ def _take(policy: Policy, optim: Optim, room: Room, longest: int) -> None:
             )
             batch = collate([_row(row) for row in ids.tolist()], share=False)
             said = policy(batch)
-            found = said.logprobs if said.values is None else said.values
-            found.sum().backward()  # type: ignore[no-untyped-call]
+            found = said.logprobs.sum() + (0.0 if said.values is None else said.values.sum())
+            found.backward()  # type: ignore[no-untyped-call]
             del moments
     finally:
         policy.model.train(was_training)

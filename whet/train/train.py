@@ -16,6 +16,7 @@ from whet.config.tree import Config
 from whet.errors import Interrupted
 from whet.methods._base import Method
 from whet.methods._judged import Steps
+from whet.methods._rollout import FromRewards
 from whet.models.adapt import parameter_counts, trainable
 from whet.models.checkpoint import (
     Checkpoint,
@@ -30,6 +31,7 @@ from whet.models.load import DTYPES, device_of, load, quick_dtype
 from whet.models.policy import Policy
 from whet.models.quantized import packed
 from whet.models.scoring import Scoring, write_scoring
+from whet.models.valuing import Valuing
 from whet.models.work import matrix_rate, peak_memory
 from whet.runs.run import Run
 from whet.train import optim
@@ -37,7 +39,9 @@ from whet.train.about import about_model
 from whet.train.drift import check_drift
 from whet.train.fit import Pace, Record, fit, validation_loss
 from whet.train.journey import Journey, best_weights, load_weights, resume
+from whet.train.kinds import ONLINE
 from whet.train.learn import method_of
+from whet.train.online import asks_the_start
 from whet.train.plan import Plan, make
 from whet.train.prepare import Prepared
 from whet.train.room import Room, Rows, room
@@ -98,7 +102,7 @@ def train(
         DriftError: the run was begun with other data, template, weights or settings.
     """
     check_drift(config, run, prepared, allow_drift)
-    policy = _policy(config, run, prepared)
+    policy, begun = _policy(config, run, prepared), _begun(config, run, prepared)
     plan = make(config, prepared.count, prepared.hidden, prepared.method)
     longest = prepared.largest
     held = room(policy, config.optim, Rows(longest, longest * plan.rows), run)
@@ -106,7 +110,7 @@ def train(
     optimizer = optim.build_optimizer(parameters, config.optim, plan.lr)
     journey = resume(run, parameters, optimizer, partial(_tell, run, show))
     steps = Steps(plan.rows, held.tokens, config.seed, policy.packs)
-    method = method_of(config, prepared, steps, policy, run, show, stop)
+    method = method_of(config, prepared, steps, policy, run, show, stop, begun)
     validates = prepared.validation is not None
     course = Course(config, run, plan, policy, parameters, optimizer, journey, method, validates, stop)
     _announce(run, show, policy, plan, held, prepared)
@@ -147,7 +151,8 @@ class Course:
         divergence = Divergence(plan.lr, journey.seen)
         for record in _timed(self._recorded(), journey):
             self.run.log("metrics", **record.row())
-            divergence.see(record.step, record.loss)
+            if not isinstance(self.method, FromRewards):  # whose loss says nothing of how good the replies are
+                divergence.see(record.step, record.loss)
             due = record.step == plan.steps or record.step % plan.validate_every == 0
             if due and self.validates:
                 self.validate()
@@ -237,8 +242,17 @@ def _policy(config: Config, run: Run, prepared: Prepared) -> Policy:
     full = config.adapter.kind == "full"
     # Weights that train are kept in float32: bfloat16 cannot hold an update a thousand times smaller than itself.
     model = load(prepared.base.folder, torch.float32 if full else dtype, device, config.model.quantize)
-    kind = Scoring if prepared.method == "reward" else Policy
+    kind: type[Policy] = {"reward": Scoring, "ppo": Valuing}.get(prepared.method, Policy)
     return kind.trained(model, config.adapter, seed=config.seed, autocast=full and dtype == torch.bfloat16)
+
+
+def _begun(config: Config, run: Run, prepared: Prepared) -> Policy | None:
+    """Return a copy of the model that training begins with, where it is asked on the way and all weights train."""
+    if prepared.method not in ONLINE or config.adapter.kind != "full" or not asks_the_start(config, prepared):
+        return None
+    device = device_of(config.model.device)
+    model = load(prepared.base.folder, _dtype(config, run, device), device, config.model.quantize)
+    return Policy(model.requires_grad_(False))
 
 
 def _scored(course: Course, prepared: Prepared) -> Callable[[Path], None] | None:
@@ -311,7 +325,7 @@ def _finish(course: Course, prepared: Prepared, about: dict[str, Any], show: Pro
     device = course.policy.device
     dtype = _dtype(course.config, run, device)
     about = {**about, "dtype": str(dtype).removeprefix("torch."), "device": device.type, "step": best}
-    write_model(course.policy.model.eval(), run.path / "model", prepared.base, about, _scored(course, prepared))
+    write_model(course.policy.finished(), run.path / "model", prepared.base, about, _scored(course, prepared))
     possible = matrix_rate(dtype, device) * journey.seconds
     return Trained(
         steps=journey.step,

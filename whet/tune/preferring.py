@@ -8,8 +8,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import numpy as np
-
 from whet.config.tree import Config, Eval
 from whet.data.judged import Judged, pairs, render_judged
 from whet.data.preflight import reply_length
@@ -22,6 +20,7 @@ from whet.evals.clusters import clusters
 from whet.evals.evaluate import Answer, ask, score
 from whet.evals.stats import mean_interval
 from whet.evals.verdict import Measure, judge
+from whet.methods._rollout import rank_correlation
 from whet.models.adapt import switched_off
 from whet.models.policy import Policy
 from whet.train.learn import likelihood
@@ -155,8 +154,7 @@ def _of_rewards(
         said = [next(rest) for _ in group.rows]
         gaps += [said[one] - said[other] for one, other in pairs(group.grades)]
     sure = [1 / (1 + math.exp(-min(abs(gap), 60.0))) for gap in gaps]
-    varies = len(set(values)) > 1 and len(set(counts)) > 1
-    likes = float(np.corrcoef(_ranks(values), _ranks(counts))[0, 1]) if varies else 0.0
+    likes = rank_correlation(values, counts)
     return {
         "certainty": account(sure, [float(gap > 0) for gap in gaps], config.eval.confidence),
         "length_correlation": likes,
@@ -170,12 +168,6 @@ def _longer(groups: Sequence[Judged]) -> bool:
         return fmean(_ahead(group.grades, [len(row.ids) for row in group.rows]) for group in groups) >= 0.5
     sides = [[group.rows[0].trained for group in groups if (group.grades[0] > 0.5) == good] for good in (True, False)]
     return not all(sides) or fmean(sides[0]) >= fmean(sides[1])
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    """Return the rank of each value, equals sharing their mean."""
-    _, place, times = np.unique(np.asarray(values, dtype=float), return_inverse=True, return_counts=True)
-    return [float(one) for one in (np.cumsum(times) - (times - 1) / 2)[place]]
 
 
 def _reward(way: str, now: float, then: float, count: int, *, by_token: bool) -> float:
