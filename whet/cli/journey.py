@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from whet.cli.plan import config_of, to_the_commit
+from whet.cli.plan import config_of, stages_of, to_the_commit
 from whet.cli.progress import Shown, measured, out, out_json
 from whet.config.load import dump, load_saved
+from whet.config.stages import Stage
 from whet.config.tree import Config
 from whet.engines.open import about_of
 from whet.errors import Interrupted, RunError, UsageError, WhetError
@@ -20,6 +21,7 @@ from whet.train.train import train
 from whet.tune.decide import decide
 from whet.tune.page import told_beside
 from whet.tune.report import summary
+from whet.tune.stages import dump_stages, saved_stages, tune_stages
 from whet.tune.tune import tune
 
 BEFORE_STEPS = frozenset(
@@ -38,10 +40,17 @@ def start(
     given: Mapping[str, str] | None = None,
 ) -> None:
     """Make a run and carry it out; `given` are settings that came as options."""
-    config = to_the_commit(config_of(source, overrides, given))
-    run = create(kind, dump(config), folder)
+    several = stages_of(source, overrides, given)
+    if several and kind != "tune":
+        raise UsageError(f"{source}: several trainings in a row are carried out by `whet tune {source}`")
+    if several:
+        work: Config | list[Stage] = several
+        run = create("stages", dump_stages(several), folder)
+    else:
+        work = to_the_commit(config_of(source, overrides, given))
+        run = create(kind, dump(work), folder)
     try:
-        carry_out(config, run, as_json)
+        carry_out(work, run, as_json)
     except (WhetError, KeyboardInterrupt):
         _forget_if_empty(run)
         raise
@@ -60,10 +69,12 @@ def resume(name: str, as_json: bool, allow_drift: bool) -> None:
     run = Run(os.path.relpath(run.path))
     if run.status == "succeeded":
         raise UsageError(f"{name}: this run is complete; see `whet show {name}`")
-    carry_out(load_saved(run.path / "config.yaml"), run, as_json, allow_drift)
+    recipe = run.path / "config.yaml"
+    several = run.said("run.json", "kind") == "stages"
+    carry_out(saved_stages(recipe) if several else load_saved(recipe), run, as_json, allow_drift)
 
 
-def carry_out(config: Config, run: Run, as_json: bool, allow_drift: bool = False) -> None:
+def carry_out(work: Config | list[Stage], run: Run, as_json: bool, allow_drift: bool = False) -> None:
     """Do what the run's kind says, keep its status true, and print the result."""
     kind = run.said("run.json", "kind")
     begun = time.monotonic()
@@ -71,14 +82,16 @@ def carry_out(config: Config, run: Run, as_json: bool, allow_drift: bool = False
         run.status = "running"
         show.say(f"run {run.path}")
         try:
-            if kind == "tune":
-                report = tune(config, run, show, stop, allow_drift=allow_drift)
+            if isinstance(work, list):
+                result = tune_stages(work, run, show, stop, to_the_commit, allow_drift=allow_drift)
+            elif kind == "tune":
+                report = tune(work, run, show, stop, allow_drift=allow_drift)
                 result = summary(report)
             elif kind == "decide":
-                result = decide(config, run, show, stop)
+                result = decide(work, run, show, stop)
             else:
-                prepared = prepare(config, show)
-                trained = train(config, run, prepared, show, stop, allow_drift=allow_drift)
+                prepared = prepare(work, show)
+                trained = train(work, run, prepared, show, stop, allow_drift=allow_drift)
                 result = {"run": str(run.path), "model": f"{run.path}/model", **trained.as_dict()}
         except Interrupted:
             run.status = "interrupted"
@@ -99,6 +112,9 @@ def _tell(result: dict[str, Any], run: Run, as_json: bool) -> None:
         if as_json:
             out_json(result)
         return
+    for stage in result.get("stages", ()):
+        show.say("")
+        show.say(f"{stage['name']}: {(stage['verdict'] or {}).get('sentence', '')}")
     if "verdict" in result:
         _table(result)
         if result["verdict"]:

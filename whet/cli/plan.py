@@ -7,6 +7,7 @@ from typing import Any
 from whet.cli.progress import measured, out, out_json
 from whet.config.load import dump, load, named
 from whet.config.places import HUB, remote
+from whet.config.stages import Stage, has_stages, stages
 from whet.config.tree import Config
 from whet.data.remote.hub import pinned
 from whet.data.scan import refusal
@@ -28,9 +29,25 @@ def config_of(source: str, overrides: Sequence[str], given: Mapping[str, str] | 
     return load(None, overrides, {"data.train": source, **(given or {})})
 
 
+def stages_of(source: str, overrides: Sequence[str], given: Mapping[str, str] | None = None) -> list[Stage] | None:
+    """Return the stages of a recipe of several trainings; None of any other recipe, or a data file."""
+    path = Path(source)
+    if path.suffix not in (".yaml", ".yml") or remote(source) or not has_stages(path):
+        return None
+    return stages(path, overrides, given)
+
+
+def configs_of(source: str, overrides: Sequence[str], given: Mapping[str, str] | None = None) -> list[Config]:
+    """Return the config of a recipe or a data file, or those of its stages."""
+    several = stages_of(source, overrides, given)
+    if several is None:
+        return [config_of(source, overrides, given)]
+    return [stage.config({one.name: one.name for one in several}) for stage in several]
+
+
 def show_recipe(source: str, overrides: Sequence[str]) -> None:
     """Print the resolved recipe."""
-    out(dump(config_of(source, overrides)).rstrip())
+    out("---\n".join(map(dump, configs_of(source, overrides))).rstrip())
 
 
 def foresee(source: str, overrides: Sequence[str], given: Mapping[str, str] | None = None) -> None:
@@ -40,7 +57,7 @@ def foresee(source: str, overrides: Sequence[str], given: Mapping[str, str] | No
         UsageError, DataError: as the work itself would. RunError, FitError: no room for what is fetched.
     """
     problems: list[Problem] = []
-    for key, name in named(config_of(source, overrides, given)):
+    for key, name in (one for config in configs_of(source, overrides, given) for one in named(config)):
         try:
             found = files(name, [], SIDES.get(key, "train"))
             problems += [Problem(file.name, 0, why) for file in found if (why := refusal(file.path))]

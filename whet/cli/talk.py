@@ -16,7 +16,8 @@ from whet.errors import EndpointError, Interrupted, ModelError, RunError, UsageE
 from whet.evals.evaluate import ask
 from whet.models.export import check_base, export_merged, read_about
 from whet.models.load import check_folder
-from whet.models.source import Base, resolve, usable
+from whet.models.source import Base, usable
+from whet.models.start import start_from
 from whet.runs.run import Run, replace_whole
 from whet.runs.store import find
 from whet.train.stop import on_signals
@@ -135,7 +136,7 @@ def export(name: str, target: Path) -> None:
         raise RunError(f"{run.path}: no finished model; continue it with `whet resume {run.path}`")
     if about["kind"] == "full":
         raise UsageError(f"{run.path}: all weights were trained, so {folder} is already one plain model")
-    base = resolve(str(about["base"]), Shown().say)
+    base = start_from(str(about["base"]), Shown().say)
     check_base(base.folder, about)
     worst = export_merged(base.folder, folder, target, about.get("quantize"))
     replace_whole(target / "README.md", card(_report(run, base, about), merged=target.resolve().name))

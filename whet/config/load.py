@@ -54,20 +54,25 @@ def load(path: str | Path | None, overrides: Sequence[str] = (), given: Mapping[
     Raises:
         ConfigError: every problem at once, one per line, each naming its key.
     """
-    tree = {} if path is None else read_tree(Path(path))
-    if path is not None and isinstance(data := tree.get("data"), dict):
-        for key in ("train", "validation", "test"):
-            if isinstance(data.get(key), str):
-                data[key] = beside(Path(path), data[key])
-        for source in data["mix"] if isinstance(data.get("mix"), list) else ():
-            if isinstance(source, dict) and isinstance(source.get("path"), str):
-                source["path"] = beside(Path(path), source["path"])
+    tree = {} if path is None else with_paths(read_tree(Path(path)), Path(path))
     for key, value in (given or {}).items():
         section, _, leaf = key.partition(".")
         inner = tree.setdefault(section, {})
         if isinstance(inner, dict):
             inner[leaf] = value
     return build(apply(tree, overrides))
+
+
+def with_paths(tree: dict[str, Any], recipe: Path) -> dict[str, Any]:
+    """Return a recipe whose data are named as seen from here, not from the recipe."""
+    if isinstance(data := tree.get("data"), dict):
+        for key in ("train", "validation", "test"):
+            if isinstance(data.get(key), str):
+                data[key] = beside(recipe, data[key])
+        for source in data["mix"] if isinstance(data.get("mix"), list) else ():
+            if isinstance(source, dict) and isinstance(source.get("path"), str):
+                source["path"] = beside(recipe, source["path"])
+    return tree
 
 
 def load_saved(path: Path) -> Config:

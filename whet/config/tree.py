@@ -35,7 +35,8 @@ class Model(Section):
     """The base model."""
 
     name: str = "smollm2-135m"
-    """A built-in name, a hub id (`org/name` or `org/name@revision`), a local directory, or a .gguf file."""
+    """A built-in name, a hub id (`org/name` or `org/name@revision`), a local directory, a .gguf file, or a run, whose
+    model is then trained further."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of the frozen weights and of the products. auto measures which is quicker on this machine."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

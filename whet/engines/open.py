@@ -1,6 +1,5 @@
 """From a name to an engine: a base model, a run, or a folder that holds a finished model."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from whet.models.load import DTYPES, context_of, device_of, dtype_of, load
 from whet.models.policy import Policy
 from whet.models.quantized import Quantize
 from whet.models.source import Say, is_file, is_folder, resolve
+from whet.models.start import base_name, model_folder, start_from
 from whet.runs.run import Run
 
 
@@ -43,18 +43,17 @@ def open_model(name: str, model: Model | None = None, say: Say = lambda _: None)
         UsageError: model.quantize asks for other weights than it was trained on.
     """
     settings = model or Model()
-    folder = Path(name)
-    if is_file(folder / "run.json"):
-        folder = folder / "model"
-        if not is_folder(folder):
-            raise ModelError(f"{name}: this run has no finished model yet; continue it with `whet resume {name}`")
+    folder = model_folder(name)
     about = read_about(folder)
     if about.get("scores"):
         raise ModelError(f"{name}: this model scores replies and says none; it is a reward model")
     device = device_of(settings.device)
     dtype = dtype_of(_precision(folder, about, device) if settings.dtype == "auto" else settings.dtype, device)
     adapted = is_file(folder / CONFIG)
-    base = resolve(_base_name(folder, about) if adapted else str(folder) if is_folder(folder) else name, say)
+    if adapted:
+        base = start_from(base_name(folder, about), say)
+    else:
+        base = resolve(str(folder) if is_folder(folder) else name, say)
     renderer = Renderer(folder if is_file(folder / "tokenizer.json") else base.folder)
     if "template" in about and about["template"] != renderer.digest:
         raise ModelError(
@@ -98,17 +97,3 @@ def about_of(name: str) -> dict[str, Any]:
     """Return what the model of a run, or a model folder, says about how it was trained; nothing for a base model."""
     folder = Path(name)
     return read_about(folder / "model" if (folder / "run.json").is_file() else folder)
-
-
-def _base_name(folder: Path, about: dict[str, Any]) -> str:
-    if "base" in about:
-        return str(about["base"])
-    file = folder / CONFIG
-    try:
-        adapter = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{file}: not valid JSON: {error}") from None
-    name = adapter.get("base_model_name_or_path") if isinstance(adapter, dict) else None
-    if not isinstance(name, str) or not name:
-        raise ModelError(f"{file}: names no base model (base_model_name_or_path)")
-    return name

@@ -9,7 +9,7 @@ from whet.errors import RunError
 from whet.runs.lineage import environment
 from whet.runs.run import Run, disk, replace_whole
 
-Kind = Literal["train", "tune", "decide"]
+Kind = Literal["train", "tune", "decide", "stages"]
 
 
 def create(kind: Kind, config: str, out: str | Path | None = None, home: str | Path = "runs") -> Run:

@@ -16,8 +16,10 @@ from whet.data.read import read
 from whet.data.render import Renderer
 from whet.data.split import Splits, check_apart, draw, part, prompts
 from whet.errors import DataError, Problem, UsageError
+from whet.models.export import read_about
 from whet.models.load import check_folder, context_of
-from whet.models.source import Base, resolve, weights_digest
+from whet.models.source import Base, weights_digest
+from whet.models.start import start_from
 from whet.train.kinds import ONLINE, check_options, method_for
 from whet.train.mix import mix
 from whet.types import Chat, Dataset, Example, Feedback, Preference, Progress, Prompt, Tokens
@@ -107,13 +109,14 @@ def prepare(config: Config, show: Progress) -> Prepared:
     _say(show, notes)
     method = method_for(config.method.name, splits, config.data)
     check_options(config, method)
-    base = resolve(config.model.name, show.say)
+    base = start_from(config.model.name, show.say)
     settings = check_folder(base.folder)
     renderer = Renderer(base.folder)
     later: list[str] = []
     if not renderer.has_template:
         later.append("the model has no chat template; whet's default is used (docs/templates.md)")
-    instruction = instruction_for(config.data.instruction, bool(dataset.labels))
+    before = read_about(base.folder).get("instruction")  # of a model that was trained here before
+    instruction = instruction_for(config.data.instruction or before, bool(dataset.labels))
     splits = Splits(
         train=_instructed(splits.train, instruction),
         validation=_instructed(splits.validation, instruction),
