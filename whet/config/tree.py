@@ -73,10 +73,11 @@ class Mix(Section):
 class Method(Section):
     """What is learned from the rows."""
 
-    name: Literal["sft", "dpo", "simpo", "orpo", "cpo", "ranking", "kto", "reward", "grpo"] | None = None
+    name: Literal["sft", "dpo", "simpo", "orpo", "cpo", "ranking", "kto", "reward", "grpo", "distil"] | None = None
     """sft learns answers; dpo, simpo, orpo and cpo learn from a better and a worse reply, ranking from several, kto
     from single replies with a thumb up or down; reward makes a model that scores replies; grpo draws
-    replies to the rows' questions and learns from what scorers say. Default is what the rows are: sft, dpo or kto."""
+    replies to the rows' questions and learns from what scorers say; distil comes to say what `teacher` says. Default
+    is what the rows are: sft, dpo or kto."""
     beta: float | None = Field(None, gt=0)
     """How closely to stay with the model that training began with (dpo, ranking, kto), how sharp a preference is
     (simpo, cpo), or what it weighs beside the answer's log-loss (orpo); default is 0.1, of simpo 2."""
@@ -87,7 +88,8 @@ class Method(Section):
     length_normalised: bool = False
     """true lets dpo compare replies by their nats a token."""
     sft: float | None = Field(None, ge=0)
-    """Weight of the best reply's log-loss beside the preference (dpo, where default is 0; cpo, where it is 1)."""
+    """Weight of the best reply's log-loss beside the preference (dpo, where default is 0; cpo, where it is 1), or of
+    the answer's beside the divergence (distil, where it is 0)."""
     gamma: float | None = Field(None, ge=0)
     """By how much simpo wants the better reply ahead; default is 0.5."""
     margin: bool = False
@@ -99,10 +101,10 @@ class Method(Section):
     group: int = Field(8, ge=2, le=1024)
     """Replies drawn to each prompt (grpo)."""
     longest: int = Field(128, ge=1)
-    """Tokens of a reply that is drawn, at most (grpo)."""
+    """Tokens of a reply that is drawn, at most (grpo, distil)."""
     temperature: float = Field(1.0, gt=0, le=2)
-    """Of the replies that are drawn (grpo); other than 1 they are not quite the model's own, which the loss takes them
-    for."""
+    """Of the replies that are drawn (grpo, distil); other than 1 they are not quite the model's own, which grpo's loss
+    takes them for."""
     advantage: Literal["group", "centred", "left_out"] = "group"
     """How much better a reply is: than the others in units of their spread (GRPO), without it (Dr. GRPO), or than the
     mean of the others alone (RLOO)."""
@@ -116,6 +118,19 @@ class Method(Section):
     """Optimizer steps on the same replies (grpo); a run that goes on amid them draws new ones."""
     kl: float = Field(0.0, ge=0)
     """Weight of the divergence from the model that training began with (grpo)."""
+    teacher: str | None = None
+    """Who is learned from (distil): a base model, a run or a model's folder, with the same tokens."""
+    divergence: Literal["forward", "reverse", "jsd"] = "forward"
+    """How far distil takes what the model says next to be from what the teacher says: KL(teacher || model), which
+    wants all that the teacher says, KL(model || teacher), which wants nothing that it does not say, or jsd between."""
+    mix: float = Field(0.5, gt=0, lt=1)
+    """The teacher's share of the mixture that jsd compares both with; near 0 it is like forward, near 1 like
+    reverse."""
+    softmax_temperature: float = Field(1.0, gt=0, le=100)
+    """Both models' logits are divided by it before they are compared (distil); the loss is not scaled back."""
+    on_policy: Share = 0.0
+    """Share of the rows whose reply is drawn from the model that learns, each time anew, instead of the row's answer
+    (distil)."""
     good: float = Field(1.0, gt=0)
     """Weight of good replies (kto)."""
     bad: float = Field(1.0, gt=0)

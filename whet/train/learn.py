@@ -16,7 +16,8 @@ from whet.errors import RunError
 from whet.evals.evaluate import row_logprobs
 from whet.methods._base import Method
 from whet.methods._judged import FromJudged, Steps
-from whet.methods.grpo import GRPO, Try
+from whet.methods.distil import Distil
+from whet.methods.grpo import GRPO, Draw, Try
 from whet.methods.sft import SFT
 from whet.models.adapt import switched_off
 from whet.models.checkpoint import steps as trained_steps
@@ -46,9 +47,15 @@ def method_of(
 
     if prepared.method in ONLINE:
         return _online(config, prepared, steps, policy, between)
+    validation = prepared.validation.rows if prepared.validation else ()
+    first = config.optim.order or "random"
+    if prepared.method == "distil":
+        asked = {one.source: one for one in prepared.own_questions}
+        return Distil(
+            prepared.train.rows, steps, config.method, asked=asked, draw=_drawing(config, prepared, policy, between),
+            first=first, held_out=validation,
+        )  # fmt: skip
     if prepared.judged is None:
-        validation = prepared.validation.rows if prepared.validation else ()
-        first = config.optim.order or "random"
         return SFT(
             prepared.train.rows, steps.rows, steps.tokens, steps.seed, packs=steps.packs, first=first,
             held_out=validation,
@@ -66,19 +73,11 @@ def method_of(
 def _online(config: Config, prepared: Prepared, steps: Steps, policy: Policy, between: Callable[[], None]) -> Method:
     """Return the method that draws its own replies, from the weights that train."""
     options, sides = config.method, prepared.splits
-    asked = prepared.asked
+    asked, draw = prepared.asked, _drawing(config, prepared, policy, between)
     fitting = prepared.fitting(prompts(sides.validation), options.longest)
     held_out = draw_prompts(fitting, config.eval.validation_limit)
     targets = [target for prompt in asked for target in prompt.targets]
     scorers: list[Scorer] = [find("scorers", name) for name in options.rewards or choose(targets, prepared.labels)[:1]]
-    engine = Local(policy.model, prepared.renderer, prepared.context, packs=policy.packs)
-    engine.between = between
-
-    def draw(questions: Sequence[Prompt], temperature: float, seed: int) -> list[Try]:
-        policy.model.eval()
-        said = engine.sample(questions, Sampling(temperature, max_tokens=options.longest, seed=seed))
-        policy.model.train()
-        return [Try(_row(one), one.text, one.ended) for one in said]
 
     def score(prompt: Prompt, text: str) -> float:
         return fmean(scorer(prompt, text).value for scorer in scorers)
@@ -94,6 +93,20 @@ def _online(config: Config, prepared: Prepared, steps: Steps, policy: Policy, be
             return nats(rows)
 
     return GRPO(asked, steps, options, draw=draw, score=score, now=nats, reference=reference, held_out=held_out)
+
+
+def _drawing(config: Config, prepared: Prepared, policy: Policy, between: Callable[[], None]) -> Draw:
+    """Return what draws replies from the weights that train, as they are when it is asked."""
+    engine = Local(policy.model, prepared.renderer, prepared.context, packs=policy.packs)
+    engine.between = between
+
+    def draw(questions: Sequence[Prompt], temperature: float, seed: int) -> list[Try]:
+        policy.model.eval()
+        said = engine.sample(questions, Sampling(temperature, max_tokens=config.method.longest, seed=seed))
+        policy.model.train()
+        return [Try(_row(one), one.text, one.ended) for one in said]
+
+    return draw
 
 
 def _row(drawn: Drawn) -> Tokens:
