@@ -81,17 +81,19 @@ class _Divergence(torch.autograd.Function):
                 slopes[0][part] = slope.to(ctx.kind) @ head
         if not gap.learns:
             ctx.mark_non_differentiable(said)
-        ctx.save_for_backward(hidden, weight, taught, targets, *slopes)
+        ctx.save_for_backward(*(slopes or (hidden, weight, taught, targets)))
+        ctx.keeps = keeps
         return apart, said
 
     @staticmethod
     def backward(ctx: Any, to_apart: Tensor, to_said: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, weight, taught, targets, *slopes = ctx.saved_tensors
         nothing = (None, None, None, None)
-        if slopes:
+        if ctx.keeps:
+            slopes = ctx.saved_tensors
             grads = zip(slopes, (to_apart, to_said), strict=False)
             whole = sum(slope.float() * grad[:, None] for slope, grad in grads)
-            return whole.to(hidden.dtype), None, *nothing
+            return whole.to(slopes[0].dtype), None, *nothing
+        hidden, weight, taught, targets = ctx.saved_tensors
         low, head = hidden.to(ctx.kind), weight.to(ctx.kind)
         to_hidden, to_weight = torch.empty_like(hidden), torch.zeros_like(weight, dtype=torch.float32)
         for part in _pieces(len(targets)):
