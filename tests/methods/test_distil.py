@@ -7,6 +7,7 @@ import pytest
 import torch
 from conftest import make_model
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForCausalLM
 from trl.experimental.gkd import GKDTrainer
 
@@ -166,6 +167,35 @@ def test_a_head_with_a_cap_has_the_gradient_of_a_plain_computation():
     (whole + nn.functional.nll_loss(likely, targets, reduction="sum")).backward()
     assert torch.allclose(mine[0], hidden.grad, atol=1e-5)
     assert torch.allclose(mine[1], linear.weight.grad, atol=1e-4)
+
+
+class Rows(TorchDispatchMode):
+    """Remembers the most rows of any table with a column for each token."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.width, self.most = width, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        for one in found if isinstance(found, (tuple, list)) else [found]:
+            if isinstance(one, torch.Tensor) and one.ndim == 2 and one.shape[1] == self.width:
+                self.most = max(self.most, len(one))
+        return found
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["plain", "capped"])
+@pytest.mark.parametrize("trains", [True, False], ids=["trains", "frozen"])
+def test_no_more_than_a_piece_is_ever_held_neither_forth_nor_back(plain, trains):
+    linear, hidden = nn.Linear(8, 30, bias=False).requires_grad_(trains), torch.randn(1000, 8, requires_grad=True)
+    beside, taught = nn.Linear(6, 30, bias=False), torch.randn(1000, 6)
+    head = Head.__new__(Head)
+    head.linear, head._cap, head._scale, head.plain = linear, None if plain else 9.0, 1.0, plain
+    with Rows(30) as seen:
+        apart, _ = divergence(hidden, head, taught, beside, torch.zeros(1000, dtype=torch.long), Gap("jsd"), 30)
+        apart.sum().backward()
+    assert seen.most == kl.CHUNK
+    assert hidden.grad.any()
 
 
 def test_a_wider_vocabulary_is_compared_on_the_tokens_that_both_have(tiny, tmp_path):

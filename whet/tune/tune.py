@@ -179,7 +179,7 @@ def _ask_everyone(
             interview.hold(contender)
     for contender in table.tuned(engine):
         interview.hold(contender)
-    if prepared.teacher:
+    if prepared.teacher and config.eval.contenders != ("tuned",):
         teacher = open_teacher(config, run, interview.show)
         teacher.engine.between = engine.between
         interview.hold(table.teacher(teacher))
