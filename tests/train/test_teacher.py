@@ -170,6 +170,8 @@ def test_raw_text_is_distilled_too(tiny, teacher, tmp_path):
     result = json.loads(done.stdout.splitlines()[-1])
     assert set(result["contenders"]) == {"zero_shot", "tuned", "teacher"}
     assert "teacher" in result["distilled"]["sentence"]
+    done = run("train", file, "--out", tmp_path / "other", *given, "method.on_policy=0.5")
+    assert "method.on_policy: raw text asks nothing" in done.stderr
 
 
 def test_other_tokens_are_refused_with_the_way_out(tiny, teacher, tmp_path, renderer):

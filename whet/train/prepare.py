@@ -173,8 +173,10 @@ def _demand_questions(prepared: Prepared, config: Config, show: Progress) -> Non
     """
     every, asked = len(prompts(prepared.splits.train)), prepared.asked
     if prepared.teacher:
-        every, asked = len(prepared.splits.train), prepared.own_questions
+        every, asked = sum(isinstance(row, Chat) for row in prepared.splits.train), prepared.own_questions
     if not asked:
+        if not every:
+            raise UsageError("method.on_policy: raw text asks nothing, so no reply to it can be drawn; leave it out")
         what = f"no question leaves room for a reply of {prepared.drawn:,} tokens; lower method.longest"
         raise DataError([Problem(str(config.data.train), 0, what)])
     if left := every - len(asked):
