@@ -19,7 +19,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Way = Literal["zero_shot", "prompted", "few_shot", "rag", "tuned", "tuned_rag"]
 MethodName = Literal[
-    "sft", "dpo", "simpo", "orpo", "cpo", "ranking", "kto", "reward", "grpo", "ppo", "online_dpo"
+    "sft", "dpo", "simpo", "orpo", "cpo", "ranking", "kto", "reward", "grpo", "ppo", "online_dpo", "distil",
 ]  # fmt: skip
 
 
@@ -77,12 +77,11 @@ class Mix(Section):
 class Method(Section):
     """What is learned from the rows."""
 
-    name: (
-        Literal["sft", "dpo", "simpo", "orpo", "cpo", "ranking", "kto", "reward", "grpo", "ppo", "online_dpo"] | None
-    ) = None
+    name: MethodName | None = None
     """sft learns answers; dpo, simpo, orpo and cpo learn from a better and a worse reply, ranking from several, kto
     from single replies with a thumb up or down; reward makes a model that scores replies; grpo, ppo and online_dpo draw
-    replies to the rows' questions and learn from what scorers say. Default is what the rows are: sft, dpo or kto."""
+    replies to the rows' questions and learn from what scorers say; distil comes to say what `teacher` says. Default is
+    what the rows are: sft, dpo or kto."""
     beta: float | None = Field(None, gt=0)
     """How closely to stay with the model that training began with (dpo, ranking, kto), how sharp a preference is
     (simpo, cpo), or what it weighs beside the answer's log-loss (orpo); default is 0.1, of simpo 2."""
@@ -93,7 +92,8 @@ class Method(Section):
     length_normalised: bool = False
     """true lets dpo compare replies by their nats a token."""
     sft: float | None = Field(None, ge=0)
-    """Weight of the best reply's log-loss beside the preference (dpo, where default is 0; cpo, where it is 1)."""
+    """Weight of the best reply's log-loss beside the preference (dpo, where default is 0; cpo, where it is 1), or of
+    the answer's beside the divergence (distil, where it is 0)."""
     gamma: float | None = Field(None, ge=0)
     """By how much simpo wants the better reply ahead; default is 0.5."""
     margin: bool = False
@@ -107,7 +107,7 @@ class Method(Section):
     longest: int = Field(128, ge=1)
     """Tokens of a reply that is drawn, at most."""
     temperature: float = Field(1.0, gt=0, le=2)
-    """Of the replies that are drawn, and of what is learned of them."""
+    """Of the replies that are drawn, and (but in distil) of what is learned of them."""
     unended: float | None = None
     """Reward of a reply that did not end within `longest` (ppo), instead of what scorers say of it."""
     advantage: Literal["group", "centred", "left_out"] = "group"
@@ -130,6 +130,19 @@ class Method(Section):
     """How far ahead ppo looks when it says how much better a token did than expected (lambda); default is 0.95."""
     value_weight: float | None = Field(None, ge=0)
     """Weight of the loss of ppo's values; default is 0.1."""
+    teacher: str | None = None
+    """Who is learned from (distil): a base model, a run or a model's folder, with the same tokens."""
+    divergence: Literal["forward", "reverse", "jsd"] = "forward"
+    """How far distil takes what the model says next to be from what the teacher says: KL(teacher || model), which
+    wants all that the teacher says, KL(model || teacher), which wants nothing that it does not say, or jsd between."""
+    mix: float = Field(0.5, gt=0, lt=1)
+    """The teacher's share of the mixture that jsd compares both with; near 0 it is like forward, near 1 like
+    reverse."""
+    softmax_temperature: float = Field(1.0, gt=0, le=100)
+    """Both models' logits are divided by it before they are compared (distil); the loss is not scaled back."""
+    on_policy: Share = 0.0
+    """Share of the rows whose reply is drawn from the model that learns, each time anew, instead of the row's answer
+    (distil)."""
     good: float = Field(1.0, gt=0)
     """Weight of good replies (kto)."""
     bad: float = Field(1.0, gt=0)

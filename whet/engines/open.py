@@ -35,20 +35,32 @@ class Opened:
         return said if isinstance(said, str) else None
 
 
-def open_model(name: str, model: Model | None = None, say: Say = lambda _: None) -> Opened:
-    """Return the engine for a base model's name, a run's folder, or a model folder.
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where a model lies, before its weights are loaded: `adapted` says that its folder has an adapter of the base."""
+
+    folder: Path
+    base: Path
+    adapted: bool
+    about: dict[str, Any]
+    renderer: Renderer
+
+    @property
+    def context(self) -> int:
+        """The longest prompt and reply together, in tokens."""
+        return min(context_of(self.base), int(self.about.get("context", 1 << 30)))
+
+
+def locate(name: str, say: Say = lambda _: None) -> Located:
+    """Return where the model of that name lies: a base model, a run's folder, or a model folder.
 
     Raises:
         ModelError: nothing of that name; or its chat template or tokenizer is not the one it was trained with.
-        UsageError: model.quantize asks for other weights than it was trained on.
     """
-    settings = model or Model()
     folder = model_folder(name)
     about = read_about(folder)
     if about.get("scores"):
         raise ModelError(f"{name}: this model scores replies and says none; it is a reward model")
-    device = device_of(settings.device)
-    dtype = dtype_of(_precision(folder, about, device) if settings.dtype == "auto" else settings.dtype, device)
     adapted = is_file(folder / CONFIG)
     if adapted:
         base = start_from(base_name(folder, about), say)
@@ -60,12 +72,25 @@ def open_model(name: str, model: Model | None = None, say: Say = lambda _: None)
             f"{folder}: the chat template or tokenizer is not the one this model was trained with, so its answers "
             "would not be those that were measured; restore the files or train again"
         )
-    weights = load(base.folder, dtype, device, _quantize(name, about, settings))
-    if adapted:
-        check_base(base.folder, about)
-        weights = load_adapter(weights, folder)
-    context = min(context_of(base.folder), int(about.get("context", 1 << 30)))
-    return Opened(Local(weights, renderer, context, packs=Policy(weights).packs), about, base.folder)
+    return Located(folder, base.folder, adapted, about, renderer)
+
+
+def open_model(name: str, model: Model | None = None, say: Say = lambda _: None) -> Opened:
+    """Return the engine for a base model's name, a run's folder, or a model folder.
+
+    Raises:
+        ModelError: as `locate`. UsageError: model.quantize asks for other weights than it was trained on.
+    """
+    settings, found = model or Model(), locate(name, say)
+    device = device_of(settings.device)
+    auto = settings.dtype == "auto"
+    dtype = dtype_of(_precision(found.folder, found.about, device) if auto else settings.dtype, device)
+    weights = load(found.base, dtype, device, _quantize(name, found.about, settings))
+    if found.adapted:
+        check_base(found.base, found.about)
+        weights = load_adapter(weights, found.folder)
+    engine = Local(weights, found.renderer, found.context, packs=Policy(weights).packs)
+    return Opened(engine, found.about, found.base)
 
 
 def _precision(folder: Path, about: dict[str, Any], device: torch.device) -> str:

@@ -39,6 +39,8 @@ class Said:
     values: Tensor | None = None
 
 
+Draw = Callable[[Sequence[Prompt], float, int], list[Try]]
+"""Returns a reply to each prompt, drawn from the model as it is, at a temperature and with a seed."""
 Say = Callable[[Sequence[Tokens]], list[Said]]
 
 
@@ -52,7 +54,7 @@ class Tools:
     that a run goes on with the very replies that it had drawn.
     """
 
-    draw: Callable[[Sequence[Prompt], float, int], list[Try]]
+    draw: Draw
     score: Callable[[Prompt, str], float]
     now: Say
     begun: Say

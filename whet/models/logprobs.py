@@ -21,7 +21,7 @@ class _ChosenLogprobs(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-        ctx.kind = _multiplied_in(hidden)
+        ctx.kind = multiplied_in(hidden)
         low, head = hidden.to(ctx.kind), weight.to(ctx.kind)
         result = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
         slope = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
@@ -50,7 +50,7 @@ class _ChosenLogprobs(torch.autograd.Function):
         return to_hidden, to_weight.to(weight.dtype), None
 
 
-def _multiplied_in(hidden: Tensor) -> torch.dtype:
+def multiplied_in(hidden: Tensor) -> torch.dtype:
     """Return the precision of products with this tensor, here and on their way back."""
     kind = hidden.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype

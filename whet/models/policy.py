@@ -23,12 +23,15 @@ from whet.models.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What a model says about a batch. Shapes: logprobs (B, T) float32 nats, 0 wherever nothing trains; values of rows
+    """What a model says about a batch.
+
+    Shapes: logprobs and, beside a teacher, divergence (B, T) float32 nats, 0 wherever nothing trains; values of rows
     (B,) or before each token that trains (B, T).
     """
 
     logprobs: Tensor
     values: Tensor | None = None
+    divergence: Tensor | None = None
 
 
 class Policy:
@@ -51,6 +54,7 @@ class Policy:
         self._core: nn.Module = getattr(inner, str(inner.base_model_prefix))
         self._head = Head(inner)
         self._work = Work(model, inner, self._head)
+        self.beside = 0.0  # bytes that a token takes in passes of other models
         self.offload = False  # whether what a pass keeps for its way back waits in the host's memory
         self.packs = enable(inner)
         if self.packs and not self._agrees(prefix=4):
@@ -132,8 +136,12 @@ class Policy:
 
     def log_softmax(self, states: Tensor) -> Tensor:
         """Return the log-probability of every next token after these states. Shapes: (N, H) to (N, V) float32."""
+        return self.logits(states).log_softmax(-1)
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Return the logits of every next token after these states. Shapes: (N, H) to (N, V) float32."""
         with self._precision():
-            return self._head(states).log_softmax(-1)
+            return self._head(states)
 
     def _there(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, non_blocking=True)

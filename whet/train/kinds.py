@@ -27,9 +27,11 @@ def method_for(asked: str | None, splits: Splits, data: Data) -> str:
         raise DataError([Problem(where, 0, what)])
     (kind,) = kinds
     text = any(isinstance(row, Text) for row in splits.train)
-    ways = {"answers": ("sft",) if text else ("sft", *ONLINE), "preferences": (*PAIRED, "kto"), "verdicts": ("kto",)}[
-        kind
-    ]
+    ways = {
+        "answers": ("sft", "distil") if text else ("sft", *ONLINE, "distil"),
+        "preferences": (*PAIRED, "kto"),
+        "verdicts": ("kto",),
+    }[kind]
     if asked is None:
         return ways[0]
     if asked in ways:
@@ -59,6 +61,9 @@ HEARD = {
     "grpo": (*DRAWN, "advantage", "mean", "clip", "clip_high", "kl"),
     "ppo": (*DRAWN, "clip", "clip_high", "kl", "kl_target", "decay", "value_weight", "unended"),
     "online_dpo": (*DRAWN, "beta", "loss", "label_smoothing", "length_normalised"),
+    "distil": (
+        "teacher", "divergence", "mix", "softmax_temperature", "sft", "on_policy", "longest", "temperature",
+    ),
 }  # fmt: skip
 """The settings of `method` that have a say with each."""
 
@@ -74,7 +79,11 @@ def check_options(config: Config, method: str) -> None:
     deaf = [f"method.{name}" for name in told if name not in ("name", *HEARD[method])]
     if asked.label_smoothing and asked.loss in ("hinge", "ipo"):
         deaf.append(f"method.label_smoothing (with loss={asked.loss})")
-    if method != "sft":
+    if method == "distil":
+        deaf += ["method.mix (without method.divergence=jsd)"] if "mix" in told and asked.divergence != "jsd" else []
+        drawing = [name for name in ("longest", "temperature") if name in told and not asked.on_policy]
+        deaf += [f"method.{name} (without method.on_policy)" for name in drawing]
+    if method not in ("sft", "distil"):
         deaf += ["optim.order"] if config.optim.order else []
         deaf += ["data.train_on"] if config.data.train_on != "answers" else []
     if method in (*PAIRED, "kto") and config.data.overlong in ("truncate_left", "split"):

@@ -11,6 +11,7 @@ from whet.errors import RunError
 from whet.evals.evaluate import row_logprobs
 from whet.methods._base import Method
 from whet.methods._judged import FromJudged, Steps
+from whet.methods.distil import Distil
 from whet.methods.sft import SFT
 from whet.models.adapt import switched_off
 from whet.models.checkpoint import steps as trained_steps
@@ -18,7 +19,7 @@ from whet.models.policy import Policy
 from whet.plugins import find
 from whet.runs.run import Run, disk, replace_whole
 from whet.train.kinds import ONLINE
-from whet.train.online import online
+from whet.train.online import drawing, online
 from whet.train.prepare import Prepared
 from whet.train.stop import Stop
 from whet.types import Progress, Tokens
@@ -49,9 +50,15 @@ def method_of(
 
     if prepared.method in ONLINE:
         return online(config, prepared, steps, policy, begun, run, between)
+    validation = prepared.validation.rows if prepared.validation else ()
+    first = config.optim.order or "random"
+    if prepared.method == "distil":
+        asked = {one.source: one for one in prepared.own_questions}
+        return Distil(
+            prepared.train.rows, steps, config.method, asked=asked, draw=drawing(config, prepared, policy, between),
+            first=first, held_out=validation,
+        )  # fmt: skip
     if prepared.judged is None:
-        validation = prepared.validation.rows if prepared.validation else ()
-        first = config.optim.order or "random"
         return SFT(
             prepared.train.rows, steps.rows, steps.tokens, steps.seed, packs=steps.packs, first=first,
             held_out=validation,

@@ -13,7 +13,7 @@ from whet.config.tree import Config
 from whet.data.split import draw_prompts, prompts
 from whet.engines.local import Local
 from whet.methods._judged import Steps
-from whet.methods._rollout import FromRewards, Said, Tools, Try
+from whet.methods._rollout import Draw, FromRewards, Said, Tools, Try
 from whet.models.adapt import switched_off
 from whet.models.batch import collate, cut
 from whet.models.checkpoint import steps as trained_steps
@@ -47,14 +47,6 @@ def online(
     targets = [target for prompt in prepared.asked for target in prompt.targets]
     scorers: list[Scorer] = [find("scorers", name) for name in options.rewards or choose(targets, prepared.labels)[:1]]
     policy.temper(options.temperature)
-    engine = Local(policy.model, prepared.renderer, prepared.context, packs=policy.packs)
-    engine.between = between
-
-    def drawn(questions: Sequence[Prompt], temperature: float, seed: int) -> list[Try]:
-        policy.model.eval()
-        said = engine.sample(questions, Sampling(temperature, max_tokens=options.longest, seed=seed))
-        policy.model.train()
-        return [Try(_row((*one.prompt, *one.said), len(one.prompt)), one.text, one.ended) for one in said]
 
     def score(prompt: Prompt, text: str) -> float:
         return fmean(scorer(prompt, text).value for scorer in scorers)
@@ -71,7 +63,27 @@ def online(
 
     again = options.updates or kind.updates
     keep, kept = kept_in(run, again)
-    return kind(prepared.asked, steps, options, Tools(drawn, score, now, start, keep, kept), held_out)
+    return kind(
+        prepared.asked,
+        steps,
+        options,
+        Tools(drawing(config, prepared, policy, between), score, now, start, keep, kept),
+        held_out,
+    )
+
+
+def drawing(config: Config, prepared: Prepared, policy: Policy, between: Callable[[], None]) -> Draw:
+    """Return what draws replies from the weights that train, as they are when it is asked."""
+    engine = Local(policy.model, prepared.renderer, prepared.context, packs=policy.packs)
+    engine.between = between
+
+    def drawn(questions: Sequence[Prompt], temperature: float, seed: int) -> list[Try]:
+        policy.model.eval()
+        said = engine.sample(questions, Sampling(temperature, max_tokens=config.method.longest, seed=seed))
+        policy.model.train()
+        return [Try(_row((*one.prompt, *one.said), len(one.prompt)), one.text, one.ended) for one in said]
+
+    return drawn
 
 
 def asks_the_start(config: Config, prepared: Prepared) -> bool:

@@ -22,7 +22,7 @@ def default_lr(kind: Literal["lora", "full"], hidden: int, method: str = "sft") 
     models of width 576 (docs/defaults.md).
     """
     lora = 5e-4 * math.sqrt(2048 / hidden)
-    return float(f"{(lora if kind == 'lora' else lora / 10) * (1 if method == 'sft' else GENTLE):.2g}")
+    return float(f"{(lora if kind == 'lora' else lora / 10) * (1 if method in ('sft', 'distil') else GENTLE):.2g}")
 
 
 def default_epochs(rows: int) -> float:

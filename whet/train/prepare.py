@@ -22,6 +22,7 @@ from whet.models.source import Base, weights_digest
 from whet.models.start import start_from
 from whet.train.kinds import ONLINE, check_options, method_for
 from whet.train.mix import mix
+from whet.train.teacher import Teacher, teacher_of
 from whet.types import Chat, Dataset, Example, Feedback, Preference, Progress, Prompt, Tokens
 
 
@@ -47,6 +48,7 @@ class Prepared:
     judged: tuple[Judged, ...] | None = None  # of rows with judged replies: `train` by prompt
     held_out: tuple[Judged, ...] = ()  # and `validation`
     drawn: int = 0  # tokens of a reply that is drawn in training, at most
+    teacher: Teacher | None = None
 
     @property
     def count(self) -> int:
@@ -59,6 +61,12 @@ class Prepared:
     def asked(self) -> tuple[Prompt, ...]:
         """The training questions that a model which draws its own replies is asked: those that leave room for one."""
         return self.fitting(prompts(self.splits.train), self.drawn)
+
+    @cached_property
+    def own_questions(self) -> tuple[Prompt, ...]:
+        """What precedes the last answer of each training row of the task, where that leaves room for a reply."""
+        chats = [row for row in self.splits.train if isinstance(row, Chat) and row.messages[1:]]
+        return self.fitting([Prompt(row.messages[:-1], (), row.source, row.tools) for row in chats], self.drawn)
 
     def fitting(self, asked: Iterable[Prompt], reply: int) -> tuple[Prompt, ...]:
         """Return the questions that are no longer than a row may be and leave room for a reply of so many tokens."""
@@ -93,6 +101,7 @@ class Prepared:
             "training rows": rows.hexdigest(),
             "chat template and tokenizer": self.renderer.digest,
             "base weights": self.base_weights,
+            **({"teacher": self.teacher.digest} if self.teacher else {}),
             **{f"data file {path}": digest for path, digest in self.digests.items()},
         }
 
@@ -123,8 +132,12 @@ def prepare(config: Config, show: Progress) -> Prepared:
         test=_instructed(splits.test, instruction),
         notes=splits.notes,
     )
-    longest = longest_row(config.data, context_of(base.folder))
-    lessons = (_answers if method in ("sft", *ONLINE) else _replies)(config, splits, renderer, longest, method)
+    teacher = teacher_of(config, renderer, show) if method == "distil" else None
+    context = min(context_of(base.folder), teacher.context if teacher else 1 << 30)
+    longest = longest_row(config.data, context)
+    lessons = (_answers if method in ("sft", "distil", *ONLINE) else _replies)(
+        config, splits, renderer, longest, method
+    )
     if lessons.validation is None:
         later.append("no validation rows: early stopping is off; set data.validation or data.shares")
     later += lessons.notes
@@ -134,7 +147,7 @@ def prepare(config: Config, show: Progress) -> Prepared:
         renderer,
         int(settings.get("hidden_size") or settings.get("n_embd") or 1024),
         longest,
-        context_of(base.folder),
+        context,
         splits,
         dataset.shape,
         dataset.labels,
@@ -147,9 +160,10 @@ def prepare(config: Config, show: Progress) -> Prepared:
         method,
         lessons.judged,
         lessons.held_out,
-        config.method.longest if method in ONLINE else 0,
+        config.method.longest if method in ONLINE or config.method.on_policy else 0,
+        teacher,
     )
-    if method in ONLINE:
+    if method in ONLINE or prepared.drawn:
         _demand_questions(prepared, config, show)
     return prepared
 
@@ -160,11 +174,15 @@ def _demand_questions(prepared: Prepared, config: Config, show: Progress) -> Non
     Raises:
         DataError: none does.
     """
-    every = len(prompts(prepared.splits.train))
-    if not prepared.asked:
+    every, asked = len(prompts(prepared.splits.train)), prepared.asked
+    if prepared.teacher:
+        every, asked = sum(isinstance(row, Chat) for row in prepared.splits.train), prepared.own_questions
+    if not asked:
+        if not every:
+            raise UsageError("method.on_policy: raw text asks nothing, so no reply to it can be drawn; leave it out")
         what = f"no question leaves room for a reply of {prepared.drawn:,} tokens; lower method.longest"
         raise DataError([Problem(str(config.data.train), 0, what)])
-    if left := every - len(prepared.asked):
+    if left := every - len(asked):
         show.say(f"{left:,} of {every:,} questions leave no room for a reply and are not asked")
 
 
@@ -184,7 +202,7 @@ class _Lessons:
 def _answers(config: Config, splits: Splits, renderer: Renderer, longest: int, method: str) -> _Lessons:
     """Return answers to be learned."""
     data = config.data
-    if data.mix and method != "sft":
+    if data.mix and method in ONLINE:
         raise UsageError(f"data.mix: {method} learns from its own replies, so nothing can be mixed in; leave it out")
     mixed = mix(data, splits)
     besides = render_all(mixed.rows, renderer, data, longest) if mixed.rows else Rendered(())

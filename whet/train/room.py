@@ -153,7 +153,8 @@ def _take(policy: Policy, optim: Optim, room: Room, longest: int) -> None:
             )
             batch = collate([_row(row) for row in ids.tolist()], share=False)
             said = policy(batch)
-            found = said.logprobs.sum() + (0.0 if said.values is None else said.values.sum())
+            every = (said.logprobs, said.values, said.divergence)
+            found = torch.stack([one.sum() for one in every if one is not None and one.requires_grad]).sum()
             found.backward()  # type: ignore[no-untyped-call]
             del moments
     finally:
@@ -211,7 +212,7 @@ def measure(policy: Policy, optim: Optim) -> Needs:
     trains = sum(weight.numel() for weight in policy.model.parameters() if weight.requires_grad)
     head = HEAD * config.vocab_size * 4
     state = GRADIENT + moment_bytes(optim)
-    return Needs(state * trains + head + always, whole, (whole - bare) / max(layers, 1), layers)
+    return Needs(state * trains + head + always, whole + policy.beside, (whole - bare) / max(layers, 1), layers)
 
 
 def _kept(policy: Policy, tokens: int) -> int:

@@ -31,6 +31,7 @@ from whet.models.load import DTYPES, device_of, load, quick_dtype
 from whet.models.policy import Policy
 from whet.models.quantized import packed
 from whet.models.scoring import Scoring, write_scoring
+from whet.models.taught import Taught
 from whet.models.valuing import Valuing
 from whet.models.work import matrix_rate, peak_memory
 from whet.runs.run import Run
@@ -46,6 +47,7 @@ from whet.train.plan import Plan, make
 from whet.train.prepare import Prepared
 from whet.train.room import Room, Rows, room
 from whet.train.stop import Stop
+from whet.train.teacher import gap_of, open_teacher
 from whet.train.watch import Divergence, verdict_on_curve
 from whet.types import Progress
 
@@ -242,8 +244,12 @@ def _policy(config: Config, run: Run, prepared: Prepared) -> Policy:
     full = config.adapter.kind == "full"
     # Weights that train are kept in float32: bfloat16 cannot hold an update a thousand times smaller than itself.
     model = load(prepared.base.folder, torch.float32 if full else dtype, device, config.model.quantize)
-    kind: type[Policy] = {"reward": Scoring, "ppo": Valuing}.get(prepared.method, Policy)
-    return kind.trained(model, config.adapter, seed=config.seed, autocast=full and dtype == torch.bfloat16)
+    kinds: dict[str, type[Policy]] = {"reward": Scoring, "ppo": Valuing, "distil": Taught}
+    kind = kinds.get(prepared.method, Policy)
+    policy = kind.trained(model, config.adapter, seed=config.seed, autocast=full and dtype == torch.bfloat16)
+    if isinstance(policy, Taught) and prepared.teacher:
+        policy.listen(open_teacher(prepared.teacher, device, dtype), gap_of(config.method))
+    return policy
 
 
 def _begun(config: Config, run: Run, prepared: Prepared) -> Policy | None:

@@ -10,8 +10,10 @@ from whet.engines.embedded import Embedder
 from whet.engines.fewshot import FewShot
 from whet.engines.local import Local
 from whet.engines.nearest import Index, Nearest
+from whet.engines.open import Opened
 from whet.engines.rag import Rag
 from whet.train.prepare import Prepared
+from whet.tune.distilled import TEACHER
 from whet.tune.interview import Contender, Interview
 from whet.tune.library import library
 from whet.tune.questions import Questions, answer_length
@@ -70,6 +72,14 @@ class Table:
     def server(self, name: str, engine: Engine) -> Contender:
         """Return the contender that asks a model behind a server."""
         return Contender(name, engine, tuple(map(self._listed, self._asked.prompts)), self._told())
+
+    def teacher(self, opened: Opened) -> Contender:
+        """Return the model that was learned from: plainly if it was tuned, else as a base model is asked."""
+        name = str(self.config.method.teacher)
+        asked, told = self._asked.prompts, [f"is {name}"]
+        if not opened.about:
+            asked, told = tuple(map(self._listed, asked)), [*told, *self._told()]
+        return Contender(TEACHER, opened.engine, asked, tuple(told))
 
     def zero_shot(self, engine: Local) -> Contender:
         """Return the base model, asked plainly."""

@@ -32,6 +32,7 @@ ABOUT = {
     "few_shot": "base model, with training rows as examples in its prompt",
     "rag": "base model, with passages in its prompt",
     "tuned": "the tuned model",
+    "teacher": "the model that it learned from",
     "tuned_rag": "the tuned model, with passages in its prompt",
 }
 
@@ -56,8 +57,11 @@ def page(report: Mapping[str, Any]) -> str:
 
 
 def told_beside(report: Mapping[str, Any]) -> list[str]:
-    """Return the sentences that a report has beside its verdict: of other seeds, of a judge, of what was forgotten."""
-    said = [report["seeds"]["sentence"]] if "seeds" in report else []
+    """Return the sentences that a report has beside its verdict.
+
+    Of the teacher, of other seeds, of a judge, of what was forgotten.
+    """
+    said = [report[name]["sentence"] for name in ("distilled", "seeds") if name in report]
     said += report["judged"]["sentences"] if "judged" in report else []
     said += [report["moved_sentence"]] if report.get("moved_sentence") else []
     return said + ([report["forgetting"]["sentence"]] if "sentence" in report.get("forgetting", {}) else [])

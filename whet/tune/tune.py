@@ -15,6 +15,7 @@ from whet.engines.local import Local
 from whet.engines.open import open_model
 from whet.errors import DataError, Problem, UsageError
 from whet.evals.certainty import account
+from whet.evals.clusters import clusters
 from whet.evals.evaluate import row_losses
 from whet.models.adapt import switched_off
 from whet.models.policy import Policy
@@ -25,6 +26,7 @@ from whet.train.stop import Stop
 from whet.tune import compare
 from whet.tune.certainty import certainty
 from whet.tune.contenders import Table
+from whet.tune.distilled import TEACHER, closed_gap, open_teacher
 from whet.tune.fairness import Swapped, groups_treated, swapped_of
 from whet.tune.forgetting import panel
 from whet.tune.interview import Contender, Interview
@@ -177,6 +179,10 @@ def _ask_everyone(
             interview.hold(contender)
     for contender in table.tuned(engine):
         interview.hold(contender)
+    if prepared.teacher and config.eval.contenders != ("tuned",):
+        teacher = open_teacher(config, run, interview.show)
+        teacher.engine.between = engine.between
+        interview.hold(table.teacher(teacher))
     for name, server in servers.items():
         server.between = engine.between
         interview.hold(table.server(name, server))
@@ -236,9 +242,13 @@ def _judge(report: dict[str, Any], interview: Interview, config: Config, prepare
     report["scores"] = {name: compare.column(rows, names[0]) for name, rows in answers.items()}
     if prepared.labels and "tuned" in answers:
         report["labels"] = compare.label_table(answers["tuned"], prepared.labels)
-    if "tuned" not in answers or len(answers) < 2:
+    groups = clusters([answer.prompt for answer in next(iter(answers.values()))])
+    if gap := closed_gap(report["scores"], names[0], settings, groups):
+        report["distilled"] = gap
+    rivals = {name: rows for name, rows in answers.items() if name != TEACHER}  # who is learned from is no rival
+    if "tuned" not in answers or len(rivals) < 2:
         return
-    found = compare.verdict(answers, names[0], settings, config.seed)
+    found = compare.verdict(rivals, names[0], settings, config.seed)
     report["verdict"] = asdict(found)
     report["comparisons"] = compare.comparisons(answers, names, settings, config.seed)
     report["examples"] = compare.side_by_side(answers, names[0], found.baseline, evidence=interview.evidence)
@@ -258,8 +268,13 @@ def _tune_text(job: Job) -> dict[str, Any]:
         with switched_off(base.model):
             before = row_losses(Policy(base.model), rows)
         losses = {"zero_shot": before, "tuned": row_losses(Policy(tuned.model), rows)}
+        if prepared.teacher:
+            losses[TEACHER] = row_losses(Policy(open_teacher(config, job.run, show).engine.model), rows)
         by_name = {name: by_passage(found, rows, leaders) for name, found in losses.items()}
-        return {**judged(by_name, unit(rows, leaders), config), "questions": len(set(leaders))}
+        turned = {name: [-loss for loss in found] for name, found in by_name.items()}
+        gap = closed_gap(turned, "log_loss", config.eval)
+        told = {"distilled": gap} if gap else {}
+        return {**judged(by_name, unit(rows, leaders), config), **told, "questions": len(set(leaders))}
 
     return job.carry_out(measure)
 
