@@ -76,7 +76,8 @@ class Method(Section):
     name: Literal["sft", "dpo", "simpo", "orpo", "cpo", "ranking", "kto", "reward", "grpo"] | None = None
     """sft learns answers; dpo, simpo, orpo and cpo learn from a better and a worse reply, ranking from several, kto
     from single replies with a thumb up or down; reward makes a model that scores replies; grpo draws
-    replies to the rows' questions and learns from what scorers say. Default is what the rows are: sft, dpo or kto."""
+    replies to the rows' questions and learns from what scorers say. Default is what the rows are: sft, dpo, kto,
+    or grpo for prompts that a grader judges."""
     beta: float | None = Field(None, gt=0)
     """How closely to stay with the model that training began with (dpo, ranking, kto), how sharp a preference is
     (simpo, cpo), or what it weighs beside the answer's log-loss (orpo); default is 0.1, of simpo 2."""
@@ -95,7 +96,13 @@ class Method(Section):
     centre: float | None = Field(None, ge=0)
     """How strongly reward holds scores near 0 in the mean; default is 0.01."""
     rewards: Names = ()
-    """Scorers whose mean is the reward of a reply (grpo); default is chosen from the data, as eval.scorers."""
+    """Scorers whose mean is the reward of a reply (grpo), or with weights their sum: `number*0.8, length*-0.2`. A file
+    with a grader, `grader` for each row's own, and `run:PATH` for a reward model are scorers too. Default is the rows'
+    own grader, or chosen from the data, as eval.scorers."""
+    patience: float = Field(30.0, gt=0)
+    """Seconds that a reward of your own, or a grader's program, may take for a reply (grpo)."""
+    failed: Literal["unscored", "zero"] = "unscored"
+    """What a reply is worth on which a reward fails (grpo): unscored leaves it out, OpenAI's jobs count zero."""
     group: int = Field(8, ge=2, le=1024)
     """Replies drawn to each prompt (grpo)."""
     longest: int = Field(128, ge=1)

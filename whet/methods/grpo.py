@@ -37,8 +37,8 @@ class Try:
 
 Draw = Callable[[Sequence[Prompt], float, int], list[Try]]
 """Returns a reply to each prompt, drawn from the model as it is, at a temperature and with a seed."""
-Score = Callable[[Prompt, str], float]
-"""Returns the reward of a reply; it may raise, and the reply is then not learned from."""
+Score = Callable[[Sequence[Prompt], Sequence[str]], tuple[list[float | None], list[str]]]
+"""Returns the reward of each reply, None where that cannot be told and it is not learned from, and every reason why."""
 Likely = Callable[[Sequence[Tokens]], list[Tensor]]
 """Returns the nats of the tokens that train in each row."""
 
@@ -155,20 +155,15 @@ class GRPO:
         return found
 
     def _worth(self, prompts: Sequence[Prompt], tries: Sequence[Try]) -> list[float | None]:
-        """Return the reward of each reply, None where it fails or is no finite number.
+        """Return the reward of each reply, None where that cannot be told.
 
         Raises:
             TrainingError: none of them could be scored.
         """
-        rewards, why = list[float | None](), "it is no finite number"
-        for prompt, one in zip(prompts, tries, strict=True):
-            try:
-                reward = self._score(prompt, one.text)
-            except Exception as error:  # a scorer may be the user's own
-                reward, why = math.nan, repr(error)
-            rewards.append(reward if math.isfinite(reward) else None)
+        rewards, why = self._score(prompts, [one.text for one in tries])
         if rewards and not any(reward is not None for reward in rewards):
-            raise TrainingError(f"method.rewards: none of {len(rewards):,} replies could be scored: {why}")
+            reasons = "; ".join(why[:3])
+            raise TrainingError(f"method.rewards: none of {len(rewards):,} replies could be scored: {reasons}")
         return rewards
 
     def _counts(self, row: Tokens) -> float:

@@ -8,8 +8,9 @@ import faulthandler
 import os
 import subprocess
 import sys
+import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 
@@ -17,6 +18,7 @@ from whet.errors import UsageError
 from whet.plugins import find
 from whet.types import Prompt, Score
 
+GIVEN_UP = 5
 START_S = 300.0  # for its module to be imported
 GRACE_S = 5.0  # after which a process that nobody ends any more ends itself
 PROGRAM = "import sys; from whet.scorers._apart import serve; serve(int(sys.argv[1]), sys.argv[2])"
@@ -44,6 +46,18 @@ class Apart:
         except (EOFError, OSError):
             return self._stopped("it ended its process")
         return Score(value, why, failed)
+
+    def many(self, prompts: Sequence[Prompt], replies: Sequence[str]) -> list[Score]:
+        """Return the score of each reply; after so many in a row that took too long, the others are not waited for."""
+        found, late = list[Score](), 0
+        for prompt, reply in zip(prompts, replies, strict=True):
+            if late == GIVEN_UP:
+                found.append(Score(0.0, f"{self.name}: not asked, after {late} replies that took too long", failed=True))
+                continue
+            start = time.monotonic()
+            found.append(self(prompt, reply))
+            late = late + 1 if time.monotonic() - start >= self.patience_s else 0
+        return found
 
     def _stopped(self, why: str) -> Score:
         self._end()

@@ -27,13 +27,16 @@ def method_for(asked: str | None, splits: Splits, data: Data) -> str:
         raise DataError([Problem(where, 0, what)])
     (kind,) = kinds
     text = any(isinstance(row, Text) for row in splits.train)
-    ways = {"answers": ("sft",) if text else ("sft", "grpo"), "preferences": (*PAIRED, "kto"), "verdicts": ("kto",)}[
-        kind
-    ]
+    ways = {
+        "answers": ("sft",) if text else ("sft", *ONLINE), "preferences": (*PAIRED, "kto"), "verdicts": ("kto",),
+        "prompts": ONLINE,
+    }[kind]  # fmt: skip
     if asked is None:
         return ways[0]
     if asked in ways:
         return asked
+    if asked == "sft" and kind == "prompts":
+        raise UsageError(f"method.name: sft learns answers, and the rows of {data.train} have none; use {ways[0]}")
     if asked == "sft":
         way = f"to learn the preferred replies alone: whet data convert {data.train} --to messages --out FILE.jsonl"
         raise UsageError(f"method.name: sft learns answers, and {data.train} holds {kind} on replies; {way}")
@@ -56,7 +59,8 @@ HEARD = {
     "kto": ("beta", "good", "bad"),
     "reward": ("margin", "centre"),
     "grpo": (
-        "rewards", "group", "longest", "temperature", "advantage", "mean", "clip", "clip_high", "updates", "kl",
+        "rewards", "patience", "failed", "group", "longest", "temperature", "advantage", "mean", "clip", "clip_high",
+        "updates", "kl",
     ),
 }  # fmt: skip
 """The settings of `method` that have a say with each."""

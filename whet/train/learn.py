@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from statistics import fmean
 
 from torch import Tensor
 
@@ -23,11 +22,10 @@ from whet.models.checkpoint import steps as trained_steps
 from whet.models.policy import Policy
 from whet.plugins import find
 from whet.runs.run import Run, disk, replace_whole
-from whet.scorers._choose import choose
 from whet.train.kinds import ONLINE
 from whet.train.prepare import Prepared
 from whet.train.stop import Stop
-from whet.types import Progress, Prompt, Sampling, Scorer, Tokens
+from whet.types import Progress, Prompt, Sampling, Tokens
 
 Likely = list[list[float]]
 
@@ -45,7 +43,7 @@ def method_of(
         stop.check(str(run.path))
 
     if prepared.method in ONLINE:
-        return _online(config, prepared, steps, policy, between)
+        return _online(config, prepared, steps, policy, run, between)
     if prepared.judged is None:
         validation = prepared.validation.rows if prepared.validation else ()
         first = config.optim.order or "random"
@@ -63,14 +61,17 @@ def method_of(
     )  # fmt: skip
 
 
-def _online(config: Config, prepared: Prepared, steps: Steps, policy: Policy, between: Callable[[], None]) -> Method:
+def _online(
+    config: Config, prepared: Prepared, steps: Steps, policy: Policy, run: Run, between: Callable[[], None]
+) -> Method:
     """Return the method that draws its own replies, from the weights that train."""
     options, sides = config.method, prepared.splits
     asked = prepared.asked
     fitting = prepared.fitting(prompts(sides.validation), options.longest)
     held_out = draw_prompts(fitting, config.eval.validation_limit)
-    targets = [target for prompt in asked for target in prompt.targets]
-    scorers: list[Scorer] = [find("scorers", name) for name in options.rewards or choose(targets, prepared.labels)[:1]]
+    assert prepared.rewards is not None
+    prepared.rewards.tell = lambda why: run.log("events", event="unscored", what=why)
+    prepared.rewards.stop_with(between)
     engine = Local(policy.model, prepared.renderer, prepared.context, packs=policy.packs)
     engine.between = between
 
@@ -79,9 +80,6 @@ def _online(config: Config, prepared: Prepared, steps: Steps, policy: Policy, be
         said = engine.sample(questions, Sampling(temperature, max_tokens=options.longest, seed=seed))
         policy.model.train()
         return [Try(_row(one), one.text, one.ended) for one in said]
-
-    def score(prompt: Prompt, text: str) -> float:
-        return fmean(scorer(prompt, text).value for scorer in scorers)
 
     def nats(rows: Sequence[Tokens]) -> list[Tensor]:
         policy.model.eval()
@@ -93,7 +91,9 @@ def _online(config: Config, prepared: Prepared, steps: Steps, policy: Policy, be
         with switched_off(policy.model):
             return nats(rows)
 
-    return GRPO(asked, steps, options, draw=draw, score=score, now=nats, reference=reference, held_out=held_out)
+    return GRPO(
+        asked, steps, options, draw=draw, score=prepared.rewards, now=nats, reference=reference, held_out=held_out
+    )  # fmt: skip
 
 
 def _row(drawn: Drawn) -> Tokens:

@@ -11,15 +11,16 @@ from whet.data.content import content_hash
 from whet.data.judged import Judged, RenderedJudged, render_judged
 from whet.data.outline import SIDES
 from whet.data.place import asked
-from whet.data.preflight import Rendered, instruction_for, longest_row, not_lessons, render_all, with_instruction
+from whet.data.preflight import Rendered, instruction_for, longest_row, render_all, with_instruction
 from whet.data.read import read
 from whet.data.render import Renderer
 from whet.data.split import Splits, check_apart, draw, part, prompts
-from whet.errors import DataError, Problem, UsageError
+from whet.errors import DataError, ModelError, Problem, UsageError
 from whet.models.load import check_folder, context_of
 from whet.models.source import Base, resolve, weights_digest
 from whet.train.kinds import ONLINE, check_options, method_for
 from whet.train.mix import mix
+from whet.train.rewards import Rewards, rewards_of
 from whet.types import Chat, Dataset, Example, Feedback, Preference, Progress, Prompt, Tokens
 
 
@@ -45,6 +46,7 @@ class Prepared:
     judged: tuple[Judged, ...] | None = None  # of rows with judged replies: `train` by prompt
     held_out: tuple[Judged, ...] = ()  # and `validation`
     drawn: int = 0  # tokens of a reply that is drawn in training, at most
+    rewards: Rewards | None = None  # what such replies are worth
 
     @property
     def count(self) -> int:
@@ -92,6 +94,7 @@ class Prepared:
             "chat template and tokenizer": self.renderer.digest,
             "base weights": self.base_weights,
             **{f"data file {path}": digest for path, digest in self.digests.items()},
+            **(self.rewards.digests if self.rewards else {}),
         }
 
 
@@ -121,7 +124,12 @@ def prepare(config: Config, show: Progress) -> Prepared:
         notes=splits.notes,
     )
     longest = longest_row(config.data, context_of(base.folder))
-    lessons = (_answers if method in ("sft", *ONLINE) else _replies)(config, splits, renderer, longest, method)
+    rewards, way = None, _answers if method in ("sft", *ONLINE) else _replies
+    if method in ONLINE:
+        questions = prompts((*splits.train, *splits.validation, *splits.test))
+        rewards = rewards_of(config, questions, dataset.labels, show)
+        way = _questions if isinstance(splits.train[0], Prompt) else way
+    lessons = way(config, splits, renderer, longest, method)
     if lessons.validation is None:
         later.append("no validation rows: early stopping is off; set data.validation or data.shares")
     later += lessons.notes
@@ -145,6 +153,7 @@ def prepare(config: Config, show: Progress) -> Prepared:
         lessons.judged,
         lessons.held_out,
         config.method.longest if method in ONLINE else 0,
+        rewards,
     )
     if method in ONLINE:
         _demand_questions(prepared, config, show)
@@ -181,8 +190,8 @@ class _Lessons:
 def _answers(config: Config, splits: Splits, renderer: Renderer, longest: int, method: str) -> _Lessons:
     """Return answers to be learned."""
     data = config.data
-    if data.mix and method != "sft":
-        raise UsageError(f"data.mix: {method} learns from its own replies, so nothing can be mixed in; leave it out")
+    if method != "sft":
+        _unmixed(config, method)
     mixed = mix(data, splits)
     besides = render_all(mixed.rows, renderer, data, longest) if mixed.rows else Rendered(())
     train = besides + render_all(splits.train, renderer, data, longest)
@@ -190,6 +199,42 @@ def _answers(config: Config, splits: Splits, renderer: Renderer, longest: int, m
     validation = render_all(held_out, renderer, data, longest) if held_out else None
     notes = [*mixed.notes, *train.notes()]
     return _Lessons(train, validation, notes, len(besides.rows), dict(mixed.digests))
+
+
+def _unmixed(config: Config, method: str) -> None:
+    if config.data.mix:
+        raise UsageError(f"data.mix: {method} learns from its own replies, so nothing can be mixed in; leave it out")
+
+
+def _questions(config: Config, splits: Splits, renderer: Renderer, longest: int, method: str) -> _Lessons:
+    """Return prompts whose replies are yet to be drawn: as tokens, of which none trains.
+
+    Raises:
+        DataError: the template refuses some of them, or all are too long.
+    """
+    _unmixed(config, method)
+
+    def rendered(examples: Sequence[Example]) -> Rendered:
+        rows, problems = list[Tokens](), list[Problem]()
+        for prompt in prompts(examples):
+            path, _, line = prompt.source.rpartition(":")
+            try:
+                ids = renderer.prompt(prompt.messages, prompt.tools)
+            except ModelError as error:
+                what = f"{error}; change the row, or choose a model whose template takes it"
+                problems.append(Problem(path, int(line) if line.isdigit() else 0, what))
+                continue
+            rows.append(Tokens(tuple(ids), (0.0,) * len(ids), prompt.source))
+        if problems:
+            raise DataError(problems)
+        kept = tuple(row for row in rows if len(row.ids) <= longest)
+        return Rendered(kept, dropped=len(rows) - len(kept), written=tuple(len(row.ids) for row in rows))
+
+    train = rendered(splits.train)
+    if not train.rows:
+        raise DataError([Problem(str(config.data.train), 0, "every prompt is longer than data.max_tokens")])
+    held_out = rendered(draw(splits.validation, config.eval.validation_limit))
+    return _Lessons(train, held_out if held_out.rows else None, train.notes())
 
 
 def _replies(config: Config, splits: Splits, renderer: Renderer, longest: int, method: str) -> _Lessons:
@@ -227,8 +272,6 @@ def read_sides(config: Config, show: Progress | None = None) -> tuple[Dataset, S
                 read_files[key] = read(path, config.data, key, show)
             except DataError as error:
                 problems += error.problems
-    first = ((next(iter(one.digests)), one.shape, one.examples[0]) for one in read_files.values())
-    problems += [why for one in first if isinstance(one[2], Prompt) and (why := not_lessons(*one))]
     if problems:
         raise DataError(problems)
     main = read_files["train"]
@@ -279,7 +322,8 @@ def _say(show: Progress, notes: Sequence[str]) -> None:
 
 def shared_instruction(examples: Sequence[Example]) -> str | None:
     """Return the system message that every row begins with, if it is one and the same: serving will send it too."""
-    first = [row.messages[0] for row in examples if isinstance(row, Chat | Preference | Feedback)]
+    asked = Chat | Preference | Feedback | Prompt
+    first = [row.messages[0] for row in examples if isinstance(row, asked)]
     openings = {message.content if message.role == "system" else None for message in first}
     return openings.pop() if len(openings) == 1 else None
 

@@ -108,7 +108,7 @@ def _by_questions(models: Sequence[Model], data: str, config: Config, show: Prog
     notes = [*dataset.notes, *(compare.unseen(asked, labels) if labels else ())]
     targets = [target for prompt in asked for target in prompt.targets]
     scorers = compare.scorers_for(config.eval, targets, labels)
-    compare.try_out(scorers, asked[0])
+    compare.try_out(scorers, asked)
     longest = config.eval.max_tokens or longest_reply(models, targets)
     choices = compare.choices(config.eval, labels)
     if choices and not all(isinstance(model.engine, Local) for model in models):

@@ -27,7 +27,7 @@ class Grading:
     """
 
     def __init__(self, grader: Grader | None = None, ask: Ask | None = None, limits: Limits = LIMITS) -> None:
-        self._grader, self._ask, self._limits = grader, ask, limits
+        self._grader, self.ask, self._limits = grader, ask, limits
         self._known: dict[int, tuple[Mapping[str, Any], Grader]] = {}  # holds the object, so that its id stays its own
 
     def __call__(self, prompt: Prompt, reply: str) -> Score:
@@ -45,7 +45,7 @@ class Grading:
         """Return all that the grader says of each reply."""
         pairs = zip(prompts, replies, strict=True)
         work = [(self.of(prompt), sample_of(reply), item_of(prompt)) for prompt, reply in pairs]
-        return grade_all(work, self._ask, self._limits)
+        return grade_all(work, self.ask, self._limits)
 
     def of(self, prompt: Prompt) -> Grader:
         """Return the grader of a row.
