@@ -2,7 +2,6 @@
 
 import json
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,13 +10,15 @@ from command import run, whet
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from whet.config.load import load
+from whet.data.read import read
 from whet.errors import DataError, UsageError
+from whet.scorers._apart import Apart
 from whet.train.rewards import Part, Rewards, rewards_of
 from whet.types import Message, Prompt, Score
 
 QUICK = (
     "method.longest=8", "method.group=4", "optim.steps=2", "optim.rows=4", "adapter.r=4", "model.dtype=float32",
-    "eval.every=1",
+    "eval.every=1", "eval.validation_limit=4", "eval.limit=8", "eval.resamples=200",
 )  # fmt: skip
 LETTER = {
     "type": "string_check", "name": "has", "input": "{{ sample.output_text }}", "reference": "{{ item.letter }}",
@@ -134,10 +135,12 @@ def test_a_function_that_never_ends_is_not_waited_for_on_every_reply(own, quiet)
 
 
 def test_a_process_that_hangs_ends_itself_when_nobody_is_left_to_end_it(own):
-    from whet.scorers._apart import Apart
-
-    source = Path(Apart.__call__.__code__.co_filename).read_text()
-    assert "dump_traceback_later(patience_s + GRACE_S, exit=True" in source
+    apart = Apart(own, 60)
+    line = apart._started()
+    line.send((prompt(), "hangs", 0.2))
+    assert line.poll(20)
+    with pytest.raises(EOFError):
+        line.recv()
 
 
 def test_a_judge_behind_a_server_is_asked_about_all_replies_and_may_fail_on_some(tmp_path, quiet):
@@ -239,9 +242,39 @@ def test_what_keeps_prompts_from_being_learned_is_said_before_training(tiny, tmp
 def test_replies_that_a_grader_fails_on_are_unscored_and_told_and_training_goes_on(tiny, tmp_path):
     source = "def grade(sample, item):\n if len(sample['output_text']) % 2: raise ValueError('odd')\n return 1"
     file = write(tmp_path / "rows.jsonl", grader={"type": "python", "name": "even", "source": source})
-    whet("train", file, "--out", tmp_path / "run", f"model.name={tiny}", "eval.validation_limit=4", *QUICK)
+    whet("train", file, "--out", tmp_path / "run", f"model.name={tiny}", *QUICK)
     events = [json.loads(line) for line in (tmp_path / "run" / "events.jsonl").read_text().splitlines()]
     told = [event["what"] for event in events if event["event"] == "unscored"]
     assert told == ["python_grader_runtime_error: ValueError: odd (line 2 of the grader)"]
     steps = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert any(0 < step["unscored"] < 1 for step in steps)
+
+
+def test_rows_that_end_with_the_user_are_prompts_whatever_else_they_say(tmp_path):
+    file = write(tmp_path / "rows.jsonl", count=3)
+    dataset = read(str(file), load(None, []).data)
+    assert (dataset.shape, dataset.examples[1].item) == ("graded", {"letter": "b"})
+    file.write_text('{"messages": [{"role": "user", "content": "a"}]}\n')
+    with pytest.raises(DataError, match="the user"):
+        read(str(file), load(None, []).data)
+
+
+def test_models_are_compared_on_prompts_by_the_rows_own_graders(tiny, tmp_path):
+    file = write(tmp_path / "rows.jsonl", count=12, grader=LETTER)
+    told = json.loads(whet("evaluate", tiny, file, "eval.resamples=200", "eval.max_tokens=8", "--json").stdout)
+    assert "grader" in json.dumps(told["metrics"])
+    assert told["rows"] == 12
+    bare = write(tmp_path / "bare.jsonl", count=12, reference_answer="")
+    bare.write_text(bare.read_text().replace('"reference_answer": ""', '"reference_answer": null'))
+    assert "nothing says what a good reply is" in whet("evaluate", tiny, bare, code=1).stderr
+
+
+def test_a_run_says_what_its_reward_was_read_from(tmp_path, quiet):
+    file = tmp_path / "has.json"
+    file.write_text(json.dumps(LETTER))
+    asked = [prompt(item={"letter": "a"})]
+    before = rewards(quiet, str(file), prompts=asked).digests
+    file.write_text(json.dumps({**LETTER, "operation": "ilike"}))
+    after = rewards(quiet, str(file), prompts=asked).digests
+    assert list(before) == list(after) == [f"reward file {file}"]
+    assert before != after

@@ -39,7 +39,7 @@ class Apart:
         """
         line = self._line or self._started()
         try:
-            line.send((prompt, reply, self.patience_s))
+            line.send((prompt, reply, self.patience_s + GRACE_S))
             if not line.poll(self.patience_s):
                 return self._stopped(f"it took longer than {self.patience_s:g} s")
             value, why, failed = line.recv()
@@ -52,7 +52,8 @@ class Apart:
         found, late = list[Score](), 0
         for prompt, reply in zip(prompts, replies, strict=True):
             if late == GIVEN_UP:
-                found.append(Score(0.0, f"{self.name}: not asked, after {late} replies that took too long", failed=True))
+                why = f"{self.name}: not asked, after {late} replies that took too long"
+                found.append(Score(0.0, why, failed=True))
                 continue
             start = time.monotonic()
             found.append(self(prompt, reply))
@@ -101,8 +102,8 @@ def serve(place: int, name: str) -> None:
     line.send("")
     with suppress(EOFError, OSError), open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a device
         while True:
-            prompt, reply, patience_s = line.recv()
-            faulthandler.dump_traceback_later(patience_s + GRACE_S, exit=True, file=nowhere)
+            prompt, reply, most_s = line.recv()
+            faulthandler.dump_traceback_later(most_s, exit=True, file=nowhere)
             answer = said(scorer, prompt, reply)
             faulthandler.cancel_dump_traceback_later()
             line.send(answer)

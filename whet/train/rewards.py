@@ -4,7 +4,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -93,10 +93,11 @@ class Rewards:
     @property
     def as_scorers(self) -> Mapping[str, Scorer]:
         """What it is measured by elsewhere: of several parts their sum, which decides, and each part."""
-        each = {part.name: _Alone(Rewards([Part(part.name, 1.0, part.scorer)])) for part in self.parts}
+        kept = [replace(part, scorer=_Kept(part.scorer)) for part in self.parts]
+        each = {part.name: _Alone(Rewards([replace(part, weight=1.0)])) for part in kept}
         if len(self.parts) == 1 and self.parts[0].weight == 1:
             return each
-        return {WHOLE: _Alone(self), **each}
+        return {WHOLE: _Alone(Rewards(kept)), **each}
 
     @property
     def digests(self) -> dict[str, str]:
@@ -116,6 +117,25 @@ class _Alone:
     def many(self, prompts: Sequence[Prompt], replies: Sequence[str]) -> list[Score]:
         """Return the score of each reply."""
         return self._rewards.scores(prompts, replies)
+
+
+class _Kept:
+    """A scorer that remembers the last list of replies: a sum and its parts are told of the same ones."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+        self._last: tuple[Sequence[Prompt], Sequence[str], list[Score]] = ((), (), [])
+
+    def __call__(self, prompt: Prompt, reply: str) -> Score:
+        return self.many([prompt], [reply])[0]
+
+    def many(self, prompts: Sequence[Prompt], replies: Sequence[str]) -> list[Score]:
+        """Return the score of each reply."""
+        asked, said, found = self._last
+        if not replies or list(said) != list(replies) or list(map(id, asked)) != list(map(id, prompts)):
+            found = scored(self._scorer, prompts, replies)
+            self._last = (tuple(prompts), tuple(replies), found)
+        return found
 
 
 def _scored(part: Part, prompts: Sequence[Prompt], replies: Sequence[str]) -> list[Score]:

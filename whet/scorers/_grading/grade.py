@@ -4,8 +4,10 @@ An error while grading is no exception: the reward is 0 and the flag says why.
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -151,13 +153,28 @@ def grade_all(
     said: dict[int, Said | None] = dict.fromkeys(range(len(works)))
     while said:
         wanted: dict[int, Request] = {}
-        for at, word in said.items():
-            try:
-                wanted[at] = works[at].send(word)
-            except StopIteration as end:
-                found[at] = end.value
+        for at, come in zip(said, _advanced([(works[at], word) for at, word in said.items()]), strict=True):
+            if isinstance(come, Graded):
+                found[at] = come
+            else:
+                wanted[at] = come
         said = dict(zip(wanted, _asked(list(wanted.values()), ask), strict=True))
     return [found[at] for at in range(len(works))]
+
+
+def _advanced(works: "Sequence[tuple[Work, Said | None]]") -> "list[Request | Graded]":
+    """Return what each work comes to next; programs run beside each other, one a processor."""
+
+    def come(one: "tuple[Work, Said | None]") -> "Request | Graded":
+        work, word = one
+        try:
+            return work.send(word)
+        except StopIteration as end:
+            graded: Graded = end.value
+            return graded
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(come, works))
 
 
 def _asked(requests: Sequence[Request], ask: Ask | None) -> Sequence[Said]:
