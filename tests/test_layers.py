@@ -37,6 +37,7 @@ ROOMS = {
     "openai": {"engines/endpoint.py"},
     "jsonschema": {"scorers/json_schema.py"},
     "regex": {"scorers/regex.py"},
+    "rapidfuzz": {"scorers/_grading/similarity.py"},
     "pypdf": {"data/documents/pdf.py"},
     "fsspec": {"data/remote/stores.py"},
     "pyarrow": {"data/parquet_rows.py", "data/unpack.py"},

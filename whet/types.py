@@ -168,10 +168,14 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How good one reply is: higher is better, 0 to 1 by convention; `why` is for people."""
+    """How good one reply is: higher is better, 0 to 1 by convention; `why` is for people.
+
+    `failed`: the scorer could not do its work on this reply; the value says nothing.
+    """
 
     value: float
     why: str = ""
+    failed: bool = False
 
 
 class Engine(Protocol):

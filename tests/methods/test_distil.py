@@ -15,8 +15,8 @@ from whet.config.tree import Adapter, Method, Optim
 from whet.data.render import Renderer
 from whet.engines.local import Local
 from whet.methods._judged import Steps
-from whet.methods.distil import Distil
 from whet.methods._rollout import Try
+from whet.methods.distil import Distil
 from whet.models import kl
 from whet.models.adapt import trainable
 from whet.models.heads import Head

@@ -5,6 +5,7 @@ import torch
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig, GRPOTrainer
+from worth import rewarding
 
 from whet.config.tree import Method
 from whet.methods._judged import Steps
@@ -79,7 +80,7 @@ def test_the_loss_and_its_gradients_are_trls(tiny, tmp_path, mean, theirs_is, ad
     rows = [Tokens((*ASKED, *one), (*[0.0] * len(ASKED), *[1.0] * len(one))) for one in REPLIES]
     tries = [Try(row, str(at), True) for at, row in enumerate(rows)]
     tools = Tools(
-        lambda *_: tries, lambda _, text: REWARDS[int(text)], lambda rows: said(drew, rows),
+        lambda *_: tries, rewarding(lambda _, text: REWARDS[int(text)]), lambda rows: said(drew, rows),
         lambda rows: said(start, rows),
     )  # fmt: skip
     options = Method(

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from worth import rewarding
 
 from whet.config.tree import Method
 from whet.methods._judged import Steps
@@ -26,7 +27,7 @@ def made(rewards, **options):
     def said(rows):
         return [Said(torch.full((one.trained,), -1.0)) for one in rows]
 
-    tools = Tools(draw, lambda _, text: rewards[int(text)], said, said)
+    tools = Tools(draw, rewarding(lambda _, text: rewards[int(text)]), said, said)
     return OnlineDPO(PROMPTS[:1], Steps(1, 999, 0), Method(name="online_dpo", **options), tools, PROMPTS)
 
 

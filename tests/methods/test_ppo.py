@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from worth import rewarding
 
 from whet.config.tree import Method
 from whet.methods._judged import Steps
@@ -33,7 +34,7 @@ def method(worth, ended=True, values=0.0, drift=0.0, per_step=1, **options):
     def begun(rows):
         return [Said(torch.full((one.trained,), -1.0)) for one in rows]
 
-    tools = Tools(draw, lambda _, text: worth[int(text)], now, begun, kept.__setitem__, kept.get)
+    tools = Tools(draw, rewarding(lambda _, text: worth[int(text)]), now, begun, kept.__setitem__, kept.get)
     return PPO(PROMPTS, Steps(per_step, 999, 0), Method(name="ppo", **options), tools, PROMPTS), kept
 
 

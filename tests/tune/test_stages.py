@@ -61,6 +61,18 @@ def test_each_stage_begins_with_the_model_of_the_one_before_and_has_a_verdict(ti
     assert "this run is complete" in run("resume", tmp_path / "run").stderr
 
 
+def test_a_policy_learns_from_the_reward_model_of_an_earlier_stage(tiny, tmp_path):
+    judge = {**DPO, "name": "judge", "method": {"name": "reward"}}
+    ppo = {**GRPO, "method": {"name": "ppo", "rewards": "run:{judge}", "longest": 6}, "optim": {"rows": 4, "steps": 4}}
+    whet("tune", recipe(tmp_path, tiny, SFT, judge, ppo), "--out", tmp_path / "run")
+    third = yaml.safe_load((tmp_path / "run/3-third/config.yaml").read_text())
+    assert third["model"]["name"].endswith("run/1-first")
+    assert third["method"]["rewards"][0].endswith("run/2-judge")
+    steps = [json.loads(line) for line in (tmp_path / "run/3-third/metrics.jsonl").read_text().splitlines()]
+    assert {"kl", "value_loss", "explained", "reward"} <= set(steps[-1])
+    assert json.loads((tmp_path / "run/3-third/report.json").read_text())["verdict"]
+
+
 def test_a_stopped_pipeline_goes_on_where_it_was(tiny, tmp_path):
     file = recipe(tmp_path, tiny, SFT, {**DPO, "optim": {"steps": 400, "rows": 4}, "eval": {"patience": 999}})
     process = start("tune", file, "--out", tmp_path / "run")

@@ -81,7 +81,7 @@ class Method(Section):
     """sft learns answers; dpo, simpo, orpo and cpo learn from a better and a worse reply, ranking from several, kto
     from single replies with a thumb up or down; reward makes a model that scores replies; grpo, ppo and online_dpo draw
     replies to the rows' questions and learn from what scorers say; distil comes to say what `teacher` says. Default is
-    what the rows are: sft, dpo or kto."""
+    what the rows are: sft, dpo, kto, or grpo for prompts that a grader judges."""
     beta: float | None = Field(None, gt=0)
     """How closely to stay with the model that training began with (dpo, ranking, kto), how sharp a preference is
     (simpo, cpo), or what it weighs beside the answer's log-loss (orpo); default is 0.1, of simpo 2."""
@@ -101,7 +101,13 @@ class Method(Section):
     centre: float | None = Field(None, ge=0)
     """How strongly reward holds scores near 0 in the mean; default is 0.01."""
     rewards: Names = ()
-    """Scorers whose mean is the reward of a reply that is drawn; default is chosen from the data, as eval.scorers."""
+    """Scorers whose mean is the reward of a reply that is drawn, or with weights their sum: `number*0.8, length*-0.2`.
+    A file with a grader, `grader` for each row's own, and `run:PATH` for a reward model are scorers too. Default is the
+    rows' own grader, or chosen from the data, as eval.scorers."""
+    patience: float = Field(30.0, gt=0)
+    """Seconds that a reward of your own, or a grader's program, may take for a reply."""
+    failed: Literal["unscored", "zero"] = "unscored"
+    """What a reply is worth on which a reward fails: unscored leaves it out, OpenAI's jobs count zero."""
     group: int | None = Field(None, ge=1, le=1024)
     """Replies drawn to each prompt; default is 8 of grpo, 1 of ppo, 2 of online_dpo (the best and the worst count)."""
     longest: int = Field(128, ge=1)

@@ -78,14 +78,15 @@ def not_lessons(path: str, shape: str, first: Example) -> Problem | None:
     if isinstance(first, Chat | Text):
         return None
     if isinstance(first, Prompt):
-        return Problem(path, 0, f"its rows ({shape}) are prompts without an answer to learn; add one to each row")
+        way = "to learn from how replies are graded: method.name=grpo"
+        return Problem(path, 0, f"its rows ({shape}) are prompts without an answer; {way}")
     way = f"whet data convert {path} --to messages --out FILE.jsonl"
     return Problem(path, 0, f"its rows ({shape}) judge replies; to learn the preferred ones alone: {way}")
 
 
 def with_instruction(example: Row, instruction: str | None) -> Row:
     """Return the example with a system message, unless it is raw text or has one."""
-    asked = Chat | Preference | Feedback
+    asked = Chat | Preference | Feedback | Prompt
     if not instruction or not isinstance(example, asked) or example.messages[0].role == "system":
         return example
     from_us = type(example.messages[0])("system", instruction)

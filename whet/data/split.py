@@ -196,14 +196,20 @@ def draw(examples: Iterable[Example], limit: int | None) -> tuple[Example, ...]:
 
 
 def prompts(examples: Iterable[Example]) -> tuple[Prompt, ...]:
-    """Return the questions to judge on: everything before the last answer, its answers gathered as targets."""
+    """Return the questions to judge on: everything before the last answer, its answers gathered as targets.
+
+    Rows that are prompts already stay as they are, each with its own item and grader.
+    """
     gathered: dict[object, list[Chat]] = {}
+    ready: list[Prompt] = []
     for example in examples:
-        if isinstance(example, Chat):
+        if isinstance(example, Prompt):
+            ready.append(example)
+        elif isinstance(example, Chat):
             before = example.messages[:-1]
             key = tuple((m.role, m.content, repr(m.tool_calls)) for m in before)
             gathered.setdefault(key, []).append(example)
-    return tuple(
+    return *ready, *(
         Prompt(
             rows[0].messages[:-1],
             tuple(dict.fromkeys(row.messages[-1].spoken for row in rows)),

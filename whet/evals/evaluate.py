@@ -15,6 +15,7 @@ from whet.evals.suites import Suite
 from whet.models.batch import collate, cut
 from whet.models.policy import Policy
 from whet.runs.run import disk
+from whet.scorers._named import scored
 from whet.types import Engine, Progress, Prompt, Reply, Sampling, Score, Scorer, Tokens
 
 
@@ -88,9 +89,11 @@ def _kept(file: Path, digest: str) -> dict[int, Reply]:
 
 def score(prompts: Sequence[Prompt], replies: Sequence[Reply], scorers: Mapping[str, Scorer]) -> list[Answer]:
     """Return the replies with their scores."""
+    texts = [reply.text for reply in replies]
+    columns = {name: scored(scorer, prompts, texts) for name, scorer in scorers.items()}
     return [
-        Answer(prompt, reply, {name: scorer(prompt, reply.text) for name, scorer in scorers.items()})
-        for prompt, reply in zip(prompts, replies, strict=True)
+        Answer(prompt, reply, {name: column[at] for name, column in columns.items()})
+        for at, (prompt, reply) in enumerate(zip(prompts, replies, strict=True))
     ]
 
 

@@ -34,7 +34,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from whet.data.formats import rows_of
 from whet.data.scan import Findings, Unreadable
 from whet.errors import DataError, Problem, UsageError
-from whet.plugins import find
+from whet.scorers._grading.scorer import is_file
+from whet.scorers._named import scorer_named
 from whet.types import Frozen, Message, Prompt, Scorer
 
 FILE = "suite.yaml"
@@ -154,7 +155,7 @@ def _scorers(settings: Settings, file: Path) -> dict[str, Scorer]:
     if settings.kind == "reply" and not settings.scorers:
         raise DataError([Problem(str(file), 0, "scorers: nobody judges the replies; name one, such as [exact]")])
     try:
-        return {name: find("scorers", name) for name in settings.scorers}
+        return {name: scorer_named(str(file.parent / name) if is_file(name) else name) for name in settings.scorers}
     except UsageError as error:
         raise DataError([Problem(str(file), 0, f"scorers: {error}")]) from None
 

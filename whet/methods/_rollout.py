@@ -1,6 +1,5 @@
 """What methods share that draw their own replies: asking, scoring, and learning from the same replies several times."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -41,6 +40,8 @@ class Said:
 
 Draw = Callable[[Sequence[Prompt], float, int], list[Try]]
 """Returns a reply to each prompt, drawn from the model as it is, at a temperature and with a seed."""
+Worths = Callable[[Sequence[Prompt], Sequence[str]], tuple[list[float | None], list[str]]]
+"""Returns the reward of each reply, None where that cannot be told, and every reason why."""
 Say = Callable[[Sequence[Tokens]], list[Said]]
 
 
@@ -48,14 +49,14 @@ Say = Callable[[Sequence[Tokens]], list[Said]]
 class Tools:
     """What a method that draws its own replies asks of the world.
 
-    draw: a reply to each prompt from the model as it is, at a temperature and with a seed. score: what a reply is
-    worth; it may raise, and the reply is then not learned from. now: the model as it is; begun: the one that training
-    began with. keep and kept: write a drawing down under its number and read it again (None if it is not there), so
-    that a run goes on with the very replies that it had drawn.
+    draw: a reply to each prompt from the model as it is, at a temperature and with a seed. score: what replies are
+    worth; what cannot be told is not learned from. now: the model as it is; begun: the one that training began with.
+    keep and kept: write a drawing down under its number and read it again (None if it is not there), so that a run goes
+    on with the very replies that it had drawn.
     """
 
     draw: Draw
-    score: Callable[[Prompt, str], float]
+    score: Worths
     now: Say
     begun: Say
     keep: Callable[[int, Mapping[str, Any]], None] = lambda *_: None
@@ -210,20 +211,15 @@ class FromRewards(ABC):
         return drawing
 
     def _worth(self, prompts: Sequence[Prompt], tries: Sequence[Try]) -> list[float | None]:
-        """Return the reward of each reply, None where it fails or is no finite number.
+        """Return the reward of each reply, None where that cannot be told.
 
         Raises:
             TrainingError: none of them could be scored.
         """
-        rewards, why = list[float | None](), "it is no finite number"
-        for prompt, one in zip(prompts, tries, strict=True):
-            try:
-                reward = self._tools.score(prompt, one.text)
-            except Exception as error:  # a scorer may be the user's own
-                reward, why = math.nan, repr(error)
-            rewards.append(reward if math.isfinite(reward) else None)
+        rewards, why = self._tools.score(prompts, [one.text for one in tries])
         if rewards and not any(reward is not None for reward in rewards):
-            raise TrainingError(f"method.rewards: none of {len(rewards):,} replies could be scored: {why}")
+            reasons = "; ".join(why[:3])
+            raise TrainingError(f"method.rewards: none of {len(rewards):,} replies could be scored: {reasons}")
         return rewards
 
 

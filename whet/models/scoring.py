@@ -113,3 +113,43 @@ def scores(
         found.append(float(model(input_ids=torch.tensor([row.ids])).logits))
         done(1)
     return found
+
+
+class RewardModel:
+    """A written model that scores conversations, many at a time and without gradients.
+
+    Args:
+        folder: what `write_scoring` wrote.
+        device: where to compute; the weights are float32.
+
+    Raises:
+        ModelError: there is no such model in the folder.
+    """
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        kind: Any = AutoModelForSequenceClassification
+        try:
+            self._model = kind.from_pretrained(folder, dtype=torch.float32).eval().requires_grad_(False).to(device)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{folder}: cannot be loaded as a reward model: {str(error).splitlines()[0]}") from None
+        self._device, self._pad = device, int(self._model.config.pad_token_id)
+
+    @torch.inference_mode()
+    def values(self, rows: Sequence[Sequence[int]], tokens: int = 4096) -> list[float]:
+        """Return what the model gives each conversation; rows of like length are computed together.
+
+        Units: `tokens` of a batch at most, padding included, unless a row alone has more.
+        """
+        found = dict[int, float]()
+        waiting = sorted(range(len(rows)), key=lambda at: len(rows[at]))
+        while waiting:
+            longest = len(rows[waiting[-1]])
+            group, waiting = waiting[-max(1, tokens // longest) :], waiting[: -max(1, tokens // longest)]
+            ids = torch.full((len(group), longest), self._pad)
+            for at, row in enumerate(group):
+                ids[at, : len(rows[row])] = torch.tensor(rows[row])
+            there = torch.tensor([[float(place < len(rows[row])) for place in range(longest)] for row in group])
+            given = {"input_ids": ids.to(self._device), "attention_mask": there.long().to(self._device)}
+            values = self._model(**given).logits[:, 0].float().tolist()
+            found.update(zip(group, values, strict=True))
+        return [found[at] for at in range(len(rows))]

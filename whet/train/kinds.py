@@ -31,11 +31,14 @@ def method_for(asked: str | None, splits: Splits, data: Data) -> str:
         "answers": ("sft", "distil") if text else ("sft", *ONLINE, "distil"),
         "preferences": (*PAIRED, "kto"),
         "verdicts": ("kto",),
+        "prompts": ONLINE,
     }[kind]
     if asked is None:
         return ways[0]
     if asked in ways:
         return asked
+    if asked == "sft" and kind == "prompts":
+        raise UsageError(f"method.name: sft learns answers, and the rows of {data.train} have none; use {ways[0]}")
     if asked == "sft":
         way = f"to learn the preferred replies alone: whet data convert {data.train} --to messages --out FILE.jsonl"
         raise UsageError(f"method.name: sft learns answers, and {data.train} holds {kind} on replies; {way}")
@@ -48,7 +51,7 @@ def _kind(row: Example) -> str:
     return "preferences" if isinstance(row, Preference) else "verdicts" if isinstance(row, Feedback) else "prompts"
 
 
-DRAWN = ("rewards", "group", "longest", "temperature", "updates")
+DRAWN = ("rewards", "patience", "failed", "group", "longest", "temperature", "updates")
 HEARD = {
     "sft": (),
     "dpo": ("beta", "loss", "label_smoothing", "length_normalised", "sft"),

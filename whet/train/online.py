@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import torch
@@ -20,9 +19,8 @@ from whet.models.checkpoint import steps as trained_steps
 from whet.models.policy import Policy
 from whet.plugins import find
 from whet.runs.run import Run, disk, replace_whole
-from whet.scorers._choose import choose
 from whet.train.prepare import Prepared
-from whet.types import Prompt, Sampling, Scorer, Tokens
+from whet.types import Prompt, Sampling, Tokens
 
 FOLDER = "drawn"
 
@@ -44,12 +42,10 @@ def online(
     kind: type[FromRewards] = find("methods", prepared.method)
     fitting = prepared.fitting(prompts(sides.validation), options.longest)
     held_out = draw_prompts(fitting, config.eval.validation_limit)
-    targets = [target for prompt in prepared.asked for target in prompt.targets]
-    scorers: list[Scorer] = [find("scorers", name) for name in options.rewards or choose(targets, prepared.labels)[:1]]
+    assert prepared.rewards is not None
+    prepared.rewards.tell = lambda why: run.log("events", event="unscored", what=why)
+    prepared.rewards.stop_with(between)
     policy.temper(options.temperature)
-
-    def score(prompt: Prompt, text: str) -> float:
-        return fmean(scorer(prompt, text).value for scorer in scorers)
 
     def now(rows: Sequence[Tokens]) -> list[Said]:
         return said_of(policy, rows, steps.tokens, between)
@@ -67,7 +63,7 @@ def online(
         prepared.asked,
         steps,
         options,
-        Tools(drawing(config, prepared, policy, between), score, now, start, keep, kept),
+        Tools(drawing(config, prepared, policy, between), prepared.rewards, now, start, keep, kept),
         held_out,
     )
 

@@ -11,19 +11,20 @@ from whet.data.content import content_hash
 from whet.data.judged import Judged, RenderedJudged, render_judged
 from whet.data.outline import SIDES
 from whet.data.place import asked
-from whet.data.preflight import Rendered, instruction_for, longest_row, not_lessons, render_all, with_instruction
+from whet.data.preflight import Rendered, instruction_for, longest_row, render_all, with_instruction
 from whet.data.read import read
 from whet.data.render import Renderer
 from whet.data.split import Splits, check_apart, draw, part, prompts
-from whet.errors import DataError, Problem, UsageError
+from whet.errors import DataError, ModelError, Problem, UsageError
 from whet.models.export import read_about
 from whet.models.load import check_folder, context_of
 from whet.models.source import Base, weights_digest
 from whet.models.start import start_from
 from whet.train.kinds import ONLINE, check_options, method_for
 from whet.train.mix import mix
+from whet.train.rewards import Rewards, rewards_of
 from whet.train.teacher import Teacher, teacher_of
-from whet.types import Chat, Dataset, Example, Feedback, Preference, Progress, Prompt, Tokens
+from whet.types import Chat, Dataset, Example, Feedback, Preference, Progress, Prompt, Text, Tokens
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Prepared:
     held_out: tuple[Judged, ...] = ()  # and `validation`
     drawn: int = 0  # tokens of a reply that is drawn in training, at most
     teacher: Teacher | None = None
+    rewards: Rewards | None = None  # what such replies are worth
 
     @property
     def count(self) -> int:
@@ -103,6 +105,7 @@ class Prepared:
             "base weights": self.base_weights,
             **({"teacher": self.teacher.digest} if self.teacher else {}),
             **{f"data file {path}": digest for path, digest in self.digests.items()},
+            **(self.rewards.digests if self.rewards else {}),
         }
 
 
@@ -126,18 +129,14 @@ def prepare(config: Config, show: Progress) -> Prepared:
         later.append("the model has no chat template; whet's default is used (docs/templates.md)")
     before = read_about(base.folder).get("instruction")  # of a model that was trained here before
     instruction = instruction_for(config.data.instruction or before, bool(dataset.labels))
-    splits = Splits(
-        train=_instructed(splits.train, instruction),
-        validation=_instructed(splits.validation, instruction),
-        test=_instructed(splits.test, instruction),
-        notes=splits.notes,
-    )
+    splits = _all_instructed(splits, instruction)
     teacher = teacher_of(config, renderer, show) if method == "distil" else None
     context = min(context_of(base.folder), teacher.context if teacher else 1 << 30)
     longest = longest_row(config.data, context)
-    lessons = (_answers if method in ("sft", "distil", *ONLINE) else _replies)(
-        config, splits, renderer, longest, method
-    )
+    questions = prompts((*splits.train, *splits.validation, *splits.test)) if method in ONLINE else ()
+    rewards = rewards_of(config, questions, dataset.labels, show) if questions else None
+    way = _questions if isinstance(splits.train[0], Prompt) else _replies
+    lessons = (_answers if isinstance(splits.train[0], Chat | Text) else way)(config, splits, renderer, longest, method)
     if lessons.validation is None:
         later.append("no validation rows: early stopping is off; set data.validation or data.shares")
     later += lessons.notes
@@ -162,6 +161,7 @@ def prepare(config: Config, show: Progress) -> Prepared:
         lessons.held_out,
         config.method.longest if method in ONLINE or config.method.on_policy else 0,
         teacher,
+        rewards,
     )
     if method in ONLINE or prepared.drawn:
         _demand_questions(prepared, config, show)
@@ -202,8 +202,8 @@ class _Lessons:
 def _answers(config: Config, splits: Splits, renderer: Renderer, longest: int, method: str) -> _Lessons:
     """Return answers to be learned."""
     data = config.data
-    if data.mix and method in ONLINE:
-        raise UsageError(f"data.mix: {method} learns from its own replies, so nothing can be mixed in; leave it out")
+    if method in ONLINE:
+        _unmixed(config, method)
     mixed = mix(data, splits)
     besides = render_all(mixed.rows, renderer, data, longest) if mixed.rows else Rendered(())
     train = besides + render_all(splits.train, renderer, data, longest)
@@ -211,6 +211,42 @@ def _answers(config: Config, splits: Splits, renderer: Renderer, longest: int, m
     validation = render_all(held_out, renderer, data, longest) if held_out else None
     notes = [*mixed.notes, *train.notes()]
     return _Lessons(train, validation, notes, len(besides.rows), dict(mixed.digests))
+
+
+def _unmixed(config: Config, method: str) -> None:
+    if config.data.mix:
+        raise UsageError(f"data.mix: {method} learns from its own replies, so nothing can be mixed in; leave it out")
+
+
+def _questions(config: Config, splits: Splits, renderer: Renderer, longest: int, method: str) -> _Lessons:
+    """Return prompts whose replies are yet to be drawn: as tokens, of which none trains.
+
+    Raises:
+        DataError: the template refuses some of them, or all are too long.
+    """
+    _unmixed(config, method)
+
+    def rendered(examples: Sequence[Example]) -> Rendered:
+        rows, problems = list[Tokens](), list[Problem]()
+        for prompt in prompts(examples):
+            path, _, line = prompt.source.rpartition(":")
+            try:
+                ids = renderer.prompt(prompt.messages, prompt.tools)
+            except ModelError as error:
+                what = f"{error}; change the row, or choose a model whose template takes it"
+                problems.append(Problem(path, int(line) if line.isdigit() else 0, what))
+                continue
+            rows.append(Tokens(tuple(ids), (0.0,) * len(ids), prompt.source))
+        if problems:
+            raise DataError(problems)
+        kept = tuple(row for row in rows if len(row.ids) <= longest)
+        return Rendered(kept, dropped=len(rows) - len(kept), written=tuple(len(row.ids) for row in rows))
+
+    train = rendered(splits.train)
+    if not train.rows:
+        raise DataError([Problem(str(config.data.train), 0, "every prompt is longer than data.max_tokens")])
+    held_out = rendered(draw(splits.validation, config.eval.validation_limit))
+    return _Lessons(train, held_out if held_out.rows else None, train.notes())
 
 
 def _replies(config: Config, splits: Splits, renderer: Renderer, longest: int, method: str) -> _Lessons:
@@ -248,8 +284,6 @@ def read_sides(config: Config, show: Progress | None = None) -> tuple[Dataset, S
                 read_files[key] = read(path, config.data, key, show)
             except DataError as error:
                 problems += error.problems
-    first = ((next(iter(one.digests)), one.shape, one.examples[0]) for one in read_files.values())
-    problems += [why for one in first if isinstance(one[2], Prompt) and (why := not_lessons(*one))]
     if problems:
         raise DataError(problems)
     main = read_files["train"]
@@ -300,9 +334,19 @@ def _say(show: Progress, notes: Sequence[str]) -> None:
 
 def shared_instruction(examples: Sequence[Example]) -> str | None:
     """Return the system message that every row begins with, if it is one and the same: serving will send it too."""
-    first = [row.messages[0] for row in examples if isinstance(row, Chat | Preference | Feedback)]
+    asked = Chat | Preference | Feedback | Prompt
+    first = [row.messages[0] for row in examples if isinstance(row, asked)]
     openings = {message.content if message.role == "system" else None for message in first}
     return openings.pop() if len(openings) == 1 else None
+
+
+def _all_instructed(splits: Splits, instruction: str | None) -> Splits:
+    return Splits(
+        train=_instructed(splits.train, instruction),
+        validation=_instructed(splits.validation, instruction),
+        test=_instructed(splits.test, instruction),
+        notes=splits.notes,
+    )
 
 
 def _instructed(examples: Sequence[Example], instruction: str | None) -> tuple[Example, ...]:

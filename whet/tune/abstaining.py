@@ -50,7 +50,7 @@ def measure(models: Sequence[Model], data: str, config: Config, show: Progress, 
     settings = config.eval if config.eval.scorers else config.eval.model_copy(update={"scorers": (SCORER,)})
     targets = [target for prompt in put.own for target in prompt.targets]
     scorers = compare.scorers_for(settings, targets, [])
-    compare.try_out(scorers, put.own[0])
+    compare.try_out(scorers, put.own)
     sampling = Sampling(max_tokens=config.eval.max_tokens or max(32, longest_reply(models, targets)))
     heard: dict[str, Heard] = {}
     with kept(models, f"hallucination {data}", config) as folder:

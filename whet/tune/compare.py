@@ -21,9 +21,11 @@ from whet.evals.stats import (
     paired_difference,
 )
 from whet.evals.verdict import TUNED, Measure, Verdict, judge, varies
-from whet.plugins import find
 from whet.scorers._choose import choose
+from whet.scorers._named import scorer_named
 from whet.scorers.label import named
+from whet.train.asking import Models
+from whet.train.rewards import make_ready
 from whet.types import Prompt, Score, Scorer
 
 NOT_SAID = "(none of the labels)"
@@ -32,20 +34,24 @@ SHOWN = 12  # answers shown on each side of "won" and "lost"
 
 def scorers_for(settings: Eval, targets: Sequence[str], labels: Sequence[str]) -> dict[str, Scorer]:
     """Return the scorers by name; the first one decides."""
-    return {name: find("scorers", name) for name in settings.scorers or choose(targets, labels)}
+    models = Models()
+    return {name: scorer_named(name, models) for name in settings.scorers or choose(targets, labels)}
 
 
-def try_out(scorers: Mapping[str, Scorer], prompt: Prompt) -> None:
+def try_out(scorers: Mapping[str, Scorer], prompts: Sequence[Prompt]) -> None:
     """Score one right answer with the scorers that are not whet's own, before anything costs time.
 
     Raises:
-        UsageError: one of them fails or returns no Score.
+        UsageError: one of them fails or returns no Score; or a grader asks a model that cannot be had.
+        DataError: a grader reads what rows lack.
     """
+    make_ready(scorers.values(), prompts, "eval.scorers")
+    prompt = prompts[0]
     for name, scorer in scorers.items():
         if ":" not in name:
             continue
         try:
-            found: object = scorer(prompt, prompt.targets[0])
+            found: object = scorer(prompt, prompt.targets[0] if prompt.targets else "")
         except Exception as error:
             raise UsageError(f"eval.scorers: {name} fails on {prompt.source}: {error!r}") from None
         if not isinstance(found, Score):

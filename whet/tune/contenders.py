@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
-from whet.config.tree import Config
+from whet.config.tree import Config, Eval
 from whet.data.split import draw_prompts, prompts
 from whet.engines.embedded import Embedder
 from whet.engines.fewshot import FewShot
@@ -12,6 +12,7 @@ from whet.engines.local import Local
 from whet.engines.nearest import Index, Nearest
 from whet.engines.open import Opened
 from whet.engines.rag import Rag
+from whet.errors import UsageError
 from whet.train.prepare import Prepared
 from whet.tune.distilled import TEACHER
 from whet.tune.interview import Contender, Interview
@@ -19,7 +20,7 @@ from whet.tune.library import library
 from whet.tune.questions import Questions, answer_length
 from whet.tune.race import Extend, race
 from whet.tune.wordings import Rewording, listed, wordings
-from whet.types import Chat, Engine, Prompt
+from whet.types import Chat, Engine, Example, Message, Prompt
 
 CHOOSING = 32  # validation questions by which a way is chosen at most
 SHOTS = (1, 3, 8)
@@ -158,3 +159,31 @@ def _each(ways: Mapping[str, Rewording]) -> dict[str, Extend]:
 
 def _kinds(shots: Sequence[int]) -> list[tuple[int, bool]]:
     return [(count, same) for count in shots for same in (True, False)]
+
+
+def examples(rows: Sequence[Example]) -> list[Chat]:
+    """Return the rows that can be shown with their answers; of a prompt that is its first target."""
+    answered = (
+        Chat((*row.messages, Message("assistant", row.targets[0])), row.source, row.tools, groups=row.groups)
+        if isinstance(row, Prompt) and row.targets
+        else row
+        for row in rows
+    )
+    return [row for row in answered if isinstance(row, Chat)]
+
+
+def without_examples(config: Config, shown: Sequence[Chat], say: Callable[[str], None]) -> Config:
+    """Return the recipe without the contenders that show answers, where rows have none to show.
+
+    Raises: UsageError if such a contender is named in the recipe.
+    """
+    named = config.eval.contenders
+    needy = ("few_shot", *(() if config.eval.documents else ("rag", "tuned_rag")))
+    if shown or not (lost := [name for name in named if name in needy]):
+        return config
+    if named != Eval().contenders:
+        way = "leave it out, or add a reference_answer to the rows"
+        raise UsageError(f"eval.contenders: {lost[0]} shows answers, and no training row has one; {way}")
+    say(f"nobody is shown examples ({', '.join(lost)}), as no training row has an answer")
+    left = tuple(name for name in named if name not in lost)
+    return config.model_copy(update={"eval": config.eval.model_copy(update={"contenders": left})})

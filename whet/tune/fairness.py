@@ -125,7 +125,7 @@ def _asked(
     labels = sorted({label for model in models for label in model.labels} | set(dataset.labels))
     targets = [target for prompt in swapped.questions for target in prompt.targets]
     scorers = compare.scorers_for(config.eval, targets, labels)
-    compare.try_out(scorers, swapped.questions[0])
+    compare.try_out(scorers, swapped.questions)
     longest = config.eval.max_tokens or longest_reply(models, targets)
     sampling = Sampling(max_tokens=longest, choices=compare.choices(config.eval, labels))
     answers: dict[str, list[Answer]] = {}

@@ -1,11 +1,12 @@
 """Everybody is asked the same questions, and what was said is kept."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from whet.evals.evaluate import Answer, ask, score
+from whet.scorers._named import scored
 from whet.tune.race import Marks
 from whet.types import Engine, Progress, Prompt, Sampling, Scorer
 
@@ -55,8 +56,15 @@ class Interview:
         said = (f"answers with the likeliest of {len(choices)} labels",) if choices else ()
         told = tuple(getattr(contender.engine, "remarks", ()))
         self.answers[contender.name] = score(self.questions, replies, self._scorers)
-        self.remarks[contender.name] = (*contender.remarks, *said, *told)
+        self.remarks[contender.name] = (*contender.remarks, *said, *told, *self._failures(contender.name))
         self.evidence[contender.name] = contender.evidence
+
+    def _failures(self, name: str) -> Iterator[str]:
+        """Yield, per scorer, how many replies it failed on."""
+        for scorer in self._scorers:
+            failed = [one.scores[scorer].why for one in self.answers[name] if one.scores[scorer].failed]
+            if failed:
+                yield f"{scorer} failed on {len(failed):,} replies, which count as 0: {failed[0]}"
 
     def marks(self, contender: str, engine: Engine) -> Marks:
         """Return what scores a contender's ways to ask on validation questions."""
@@ -66,7 +74,7 @@ class Interview:
             self.show.begin(f"trying {contender}: {way}", end - begin)
             file = self._folder / "validation" / f"{_slug(f'{contender} {way} {begin}')}.jsonl"
             replies = ask(engine, prompts, self.sampling, self.show, file, f"{contender} {way}", log_loss=False)
-            return [decides(prompt, reply.text).value for prompt, reply in zip(prompts, replies, strict=True)]
+            return [one.value for one in scored(decides, prompts, [reply.text for reply in replies])]
 
         return marked
 

@@ -15,7 +15,7 @@ from typing import Any
 from whet.config.places import cache_folder
 from whet.config.tree import Config
 from whet.data.content import content_hash
-from whet.data.preflight import instruction_for, with_instruction
+from whet.data.preflight import LONGEST_REPLY, instruction_for, with_instruction
 from whet.data.read import read
 from whet.data.split import draw_prompts, prompts
 from whet.engines.endpoint import from_name
@@ -101,15 +101,21 @@ def _by_questions(models: Sequence[Model], data: str, config: Config, show: Prog
     """Ask everybody the questions of a file."""
     dataset = read(data, config.data, "test", show)
     labels = sorted({label for model in models for label in model.labels} or dataset.labels)
-    rows = [row for row in dataset.examples if isinstance(row, Chat)]
+    rows = [row for row in dataset.examples if isinstance(row, Chat | Prompt)]
     asked = _asked(models, rows, dataset, config)
     if not asked:
         raise DataError([Problem(data, 0, "no question with an answer; raw text cannot be scored this way")])
-    notes = [*dataset.notes, *(compare.unseen(asked, labels) if labels else ())]
+    known = labels and all(prompt.targets for prompt in asked)
+    notes = [*dataset.notes, *(compare.unseen(asked, labels) if known else ())]
     targets = [target for prompt in asked for target in prompt.targets]
-    scorers = compare.scorers_for(config.eval, targets, labels)
-    compare.try_out(scorers, asked[0])
-    longest = config.eval.max_tokens or longest_reply(models, targets)
+    settings = config.eval
+    if not settings.scorers and any(prompt.grader is not None for prompt in asked):
+        settings = settings.model_copy(update={"scorers": ("grader",)})
+    if not settings.scorers and not targets:
+        raise DataError([Problem(data, 0, "nothing says what a good reply is; name a scorer with eval.scorers")])
+    scorers = compare.scorers_for(settings, targets, labels)
+    compare.try_out(scorers, asked)
+    longest = config.eval.max_tokens or (longest_reply(models, targets) if targets else LONGEST_REPLY)
     choices = compare.choices(config.eval, labels)
     if choices and not all(isinstance(model.engine, Local) for model in models):
         raise UsageError("eval.choose: a server cannot choose among labels; leave it out")
@@ -200,7 +206,9 @@ def called(models: Sequence[Model]) -> list[str]:
     return names
 
 
-def _asked(models: Sequence[Model], rows: Sequence[Chat], dataset: Dataset, config: Config) -> tuple[Prompt, ...]:
+def _asked(
+    models: Sequence[Model], rows: Sequence[Chat | Prompt], dataset: Dataset, config: Config
+) -> tuple[Prompt, ...]:
     """Return the questions. Those of a single model are drawn as `tune` draws them, with its instruction."""
     instruction = _instruction(models[0], dataset, config) if len(models) == 1 else None
     asked = prompts([with_instruction(row, instruction) for row in rows])

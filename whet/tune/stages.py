@@ -74,8 +74,11 @@ def _foresee(stages: Sequence[Stage], show: Progress) -> None:
     instead = {stage.name: first.model.name for stage in stages}
     for stage in stages:
         show.say(f"looking at the rows of {stage.name}")
+        config = stage.config(instead)
+        if stage.config({}).method.rewards != config.method.rewards:  # by a model that an earlier stage is to make
+            config = config.model_copy(update={"method": config.method.model_copy(update={"rewards": ("exact",)})})
         try:
-            prepare(stage.config(instead), show)
+            prepare(config, show)
         except UsageError as error:
             raise UsageError(f"stage {stage.name}: {error}") from None
 

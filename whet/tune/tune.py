@@ -25,7 +25,7 @@ from whet.train.prepare import Prepared, prepare
 from whet.train.stop import Stop
 from whet.tune import compare
 from whet.tune.certainty import certainty
-from whet.tune.contenders import Table
+from whet.tune.contenders import Table, examples, without_examples
 from whet.tune.distilled import TEACHER, closed_gap, open_teacher
 from whet.tune.fairness import Swapped, groups_treated, swapped_of
 from whet.tune.forgetting import panel
@@ -63,6 +63,7 @@ def tune(
     begun = time.time() - sum(event.get("worked", 0.0) for event in run.read("events"))  # by those before a resume
     prepared = prepare(config, show)
     _demand_test(config, prepared)
+    without_examples(config, examples(prepared.splits.train), lambda _: None)  # what cannot be shown is told at once
     sampling = _sampling(config, prepared)
     general = panel(config)
     if config.eval.judge:
@@ -88,7 +89,8 @@ def _tune_answers(job: Job, sampling: Sampling, trial: Sequence[Chat] | None) ->
     folder = run.path / "replies"
     interview = Interview(folder, asked.prompts, sampling, scorers, show)
     twins = Interview(folder / "swaps", swapped.asked, sampling, scorers, show) if swapped else None
-    shown = [row for row in prepared.splits.train if isinstance(row, Chat)] if trial is None else trial
+    shown = examples(prepared.splits.train) if trial is None else trial
+    config = without_examples(config, shown, show.say)
     table = Table(config, prepared, asked, interview, shown)
     trained = train_once(config, run, prepared, show, stop, job.allow_drift)
     start = time.time()
@@ -124,10 +126,15 @@ def _tune_answers(job: Job, sampling: Sampling, trial: Sequence[Chat] | None) ->
 
 
 def _scorers(config: Config, asked: Sequence[Prompt], prepared: Prepared) -> dict[str, Scorer]:
-    """Return the scorers; a misspelt one, or one that fails, is told before training."""
+    """Return the scorers; a misspelt one, or one that fails, is told before training.
+
+    Prompts without answers are judged by the reward that is learned from, unless others are named.
+    """
+    if prepared.rewards and not config.eval.scorers and isinstance(prepared.splits.train[0], Prompt):
+        return dict(prepared.rewards.as_scorers)
     targets = [target for prompt in asked for target in prompt.targets]
     scorers = compare.scorers_for(config.eval, targets, prepared.labels)
-    compare.try_out(scorers, asked[0])
+    compare.try_out(scorers, asked)
     return scorers
 
 
@@ -220,7 +227,7 @@ def _servers(config: Config) -> dict[str, Endpoint]:
 
 
 def _sampling(config: Config, prepared: Prepared) -> Sampling:
-    longest = config.eval.max_tokens or reply_length(prepared.own)
+    longest = config.eval.max_tokens or (reply_length(prepared.own) if prepared.train.trained else prepared.drawn)
     choices = compare.choices(config.eval, prepared.labels)
     asked = Prompt((Message("user", "?"),))
     ways = [prepared.renderer.answer(asked, choice) for choice in choices]

@@ -24,7 +24,7 @@ REPLIES = ("completion", "response", "chosen", "output")
 
 
 def graded(table: Table, data: Data) -> Reading | None:
-    """`messages` that end with the user (or `prompt`), and what a grader needs: `reference_answer`, ..., `grader`.
+    """`messages` that end with the user (or `prompt`), and what a grader reads: `reference_answer`, any column.
 
     All other columns are kept for the grader, as OpenAI's `item`.
     """
@@ -32,9 +32,9 @@ def graded(table: Table, data: Data) -> Reading | None:
     if asked.column is None or (data.shape is None and (data.columns or table.find(*REPLIES))):
         return None
     target, grader = table.optional(*TARGETS), table.optional("grader")
-    if target is None and grader is None:
-        return None
-    if data.shape is None and not all(_open(value) for value in table.values(asked.column)):
+    told = target or grader or (asked.column.strip().casefold() == "messages" and _others(table, asked))
+    waits = all(_open(value) for value in table.values(asked.column))
+    if data.shape is None and not (told and waits):
         return None
 
     def convert(row: Row) -> list[Prompt]:
@@ -47,6 +47,11 @@ def graded(table: Table, data: Data) -> Reading | None:
     how += f", {grader} -> the grader" if grader else ""
     note = table.say("graded", f"{how}; everything else is kept for the grader", *table.names)
     return Reading(note, (asked.column,), convert, asked.optional)
+
+
+def _others(table: Table, asked: Asked) -> bool:
+    """Say whether rows have anything besides a prompt, which a grader could read."""
+    return any(name not in (*asked.columns, *table.placing) for name in table.names)
 
 
 def _open(value: Any) -> bool:
