@@ -38,6 +38,7 @@ from whet.train.doctor import Watch
 from whet.train.drift import check_drift
 from whet.train.fit import Pace, Record, fit, validation_loss
 from whet.train.journey import Journey, best_weights, load_weights, resume
+from whet.train.kinds import ONLINE
 from whet.train.learn import method_of
 from whet.train.plan import Plan, make
 from whet.train.prepare import Prepared
@@ -148,7 +149,8 @@ class Course:
         divergence, doctor = Divergence(plan.lr, journey.seen), Watch(self.run, self.config, show.say)
         for record in _timed(self._recorded(), journey):
             self.run.log("metrics", **record.row())
-            divergence.see(record.step, record.loss)
+            if self.config.method.name not in ONLINE:  # whose loss has no level: it is how replies differ
+                divergence.see(record.step, record.loss)
             due = record.step == plan.steps or record.step % plan.validate_every == 0
             if due and self.validates:
                 self.validate()

@@ -23,6 +23,7 @@ SURE = 2.6
 ailments."""
 MARGIN = 3.0
 """Standard errors that a mean has to lie beyond a bound."""
+LARGEST = 1e30
 WITHOUT_START = ("simpo", "orpo", "cpo")  # `better` and `worse` are nats there, not what was gained
 
 
@@ -89,7 +90,7 @@ class Figures:
     @property
     def last(self) -> int:
         """The last step there is."""
-        return int(self.steps[-1].get("step") or len(self.steps)) if self.steps else 0
+        return int((self.of("step") or [len(self.steps)])[-1])
 
     @property
     def halfway(self) -> bool:
@@ -98,9 +99,10 @@ class Figures:
 
 
 def numbers(lines: Iterable[Line], name: str) -> list[float]:
-    """Return the finite values under a name."""
+    """Return the finite values under a name, the largest cut so that their squares are finite too."""
     values = (line.get(name) for line in lines)
-    return [float(one) for one in values if isinstance(one, int | float) and math.isfinite(one)]
+    known = (float(one) for one in values if isinstance(one, int | float) and abs(one) < 1e300)
+    return [max(-LARGEST, min(one, LARGEST)) for one in known]
 
 
 def thirds(values: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:

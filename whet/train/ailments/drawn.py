@@ -1,11 +1,27 @@
 """Ailments of learning from replies that are drawn while training, and from what they are worth."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
-from statistics import fmean
+from statistics import fmean, stdev
 
-from whet.train.ailments._base import ENOUGH, SURE, Alarm, Figures, above, below, correlation, late, rise, span, thirds
+from whet.train.ailments._base import (
+    ENOUGH,
+    MARGIN,
+    SURE,
+    Alarm,
+    Figures,
+    above,
+    below,
+    correlation,
+    late,
+    rise,
+    span,
+    thirds,
+)
 
+FIRST = 2
+"""Steps whose figures are those of before training: a large step may change everything within three."""
 DEAD, DEAD_SURE = 0.75, 0.6
 """Share of groups that teach nothing: at three of four a step costs four times what it teaches. Yu et al. 2025,
 arXiv:2503.14476 (DAPO), section 3.2, draw again for such groups."""
@@ -30,16 +46,29 @@ arXiv:2505.22617: reward is bought with entropy, and none is to be had once it i
 AWAY = 1.0
 """Nats a token between the policy and the model that training began with: a token drawn is e times likelier than it
 was. Gao et al. 2022, arXiv:2210.10760, see the true reward fall long before."""
-CLIPPED = 0.3
+CLIPPED, CLIPPED_SURE = 0.25, 0.2
 """Share of clipped tokens; 0.1 to 0.2 is usual (Huang et al. 2022, "The 37 implementation details of PPO")."""
 TINY, HUGE = 1e-3, 100.0
 """Spread of a step's rewards, and size: scorers give 0 to 1."""
 
 
+def _before(values: Sequence[float]) -> float:
+    """Return the mean of a figure's first steps."""
+    return fmean(values[:FIRST]) if values else 0.0
+
+
+def _went(values: Sequence[float], sign: int) -> bool:
+    """Say whether a figure went up (1) or down (-1): by its thirds, or at once, past all noise of its last third."""
+    _, after = thirds([sign * value for value in values])
+    if not after:
+        return False
+    at_once = fmean(after) - max(sign * value for value in values[:FIRST]) > MARGIN * stdev(after) > 0
+    return sign * rise(values) >= SURE or at_once
+
+
 def _risen(figures: Figures) -> bool:
     rewards = figures.of("reward")
-    before, after = thirds(rewards)
-    return rise(rewards) >= SURE and fmean(after) - fmean(before) > 0.01 * max(map(abs, rewards))
+    return _went(rewards, 1) and fmean(late(figures, "reward")) - _before(rewards) > 0.01 * max(map(abs, rewards))
 
 
 def _solved(figures: Figures) -> bool:
@@ -103,9 +132,9 @@ def _follows(figures: Figures) -> float:
 def length_drift(figures: Figures) -> Alarm | None:
     """Replies become much longer or shorter, and not for the sake of the task."""
     tokens = figures.of("reply_tokens")
-    before, after = (fmean(part) if part else 0.0 for part in thirds(tokens))
-    grew = rise(tokens) >= SURE and after > LONGER * before
-    shrank = rise(tokens) <= -SURE and after < SHORTER * before
+    before, after = _before(tokens), fmean(late(figures, "reply_tokens") or [0.0])
+    grew = _went(tokens, 1) and after > LONGER * before
+    shrank = _went(tokens, -1) and after < SHORTER * before
     follows, risen = _follows(figures), _risen(figures)
     paid = follows >= FOLLOWS if grew else follows <= -FOLLOWS
     if not before or not (grew or shrank) or (risen and not (grew and paid)):
@@ -113,7 +142,7 @@ def length_drift(figures: Figures) -> Alarm | None:
     why = f"the reward follows length (rank correlation {follows:+.2f})" if paid else "the reward did not rise"
     return Alarm(
         "length drift", "warning",
-        f"replies had {before:.0f} tokens in the first third of the steps and have {after:.0f} in the last, and {why}",
+        f"replies had {before:.0f} tokens at first and have {after:.0f} over {span(figures)}, and {why}",
         "Length is what is learned instead of the task; long replies also cost time and hide what is wrong.",
         "Bound length in method.rewards, lower method.longest, take method.mean=constant, or raise method.kl.",
     )  # fmt: skip
@@ -123,11 +152,11 @@ def reward_hacking(figures: Figures) -> Alarm | None:
     """The reward rises, and what should rise with it does not."""
     if not _risen(figures):
         return None
-    before, after = map(fmean, thirds(figures.of("reward")))
+    before, after = _before(figures.of("reward")), fmean(late(figures, "reward"))
     told = _against(figures, after)
     tokens = figures.of("reply_tokens")
-    lengths = [fmean(part) if part else 0.0 for part in thirds(tokens)]
-    if not told and rise(tokens) >= SURE and lengths[1] > GROWS * lengths[0] and _follows(figures) >= FOLLOWS:
+    lengths = _before(tokens), fmean(late(figures, "reply_tokens") or [0.0])
+    if not told and _went(tokens, 1) and lengths[1] > GROWS * lengths[0] and _follows(figures) >= FOLLOWS:
         told = f"it follows length (rank correlation {_follows(figures):+.2f}), from {lengths[0]:.0f} tokens to "
         told += f"{lengths[1]:.0f}"
     if not told:
@@ -204,11 +233,13 @@ def stale(figures: Figures) -> Alarm | None:
 
 def clipping(figures: Figures) -> Alarm | None:
     """Most of what would be learned is clipped away."""
-    share = late(figures, "clipped")
-    if not above(share, CLIPPED):
+    every, ended = figures.of("clipped"), late(figures, "clipped")
+    found = [part for part in (ended, every) if above(part, CLIPPED_SURE) and fmean(part) >= CLIPPED]
+    if len(every) < ENOUGH or not found:
         return None
+    when = f"over {span(figures)}" if found[0] is ended else f"over {figures.last} steps"
     return Alarm(
-        "clipping", "warning", f"over {span(figures)} {fmean(share):.0%} of the tokens are clipped",
+        "clipping", "warning", f"{when} {fmean(found[0]):.0%} of the tokens are clipped",
         "A clipped token has no gradient: the policy jumps past the clip instead of moving within it.",
         "Lower optim.lr or method.updates; method.clip_high=0.28 leaves more room upwards.",
     )  # fmt: skip
@@ -218,10 +249,11 @@ def reward_scale(figures: Figures) -> Alarm | None:
     """Rewards differ by next to nothing, or by far more than the loss is made for."""
     settings = figures.config.method
     by_spread = settings.advantage == "group" and figures.method == "grpo"
+    counts = figures.method == "ppo" or (figures.method == "grpo" and not by_spread) or len(settings.rewards) > 1
     spread, sizes = late(figures, "reward_spread"), [abs(one) for one in late(figures, "reward")]
     dead, told = late(figures, "dead_groups"), ""
     large = max((fmean(part) for part in (spread, sizes) if part), default=0.0)
-    if large > HUGE and (not by_spread or len(settings.rewards) > 1):
+    if large > HUGE and counts:
         told, why = f"over {span(figures)} rewards are of size {large:,.0f}", "The steps' size is the reward's"
         why += ", or it drowns every other one." if len(settings.rewards) > 1 else ", whatever optim.lr says."
     elif spread and by_spread and 0 < fmean(spread) < TINY and below(spread, TINY) and below(dead, DEAD):

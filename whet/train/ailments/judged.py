@@ -59,11 +59,11 @@ def saturation(figures: Figures) -> Alarm | None:
     losses, right = figures.of("loss"), figures.of("accuracy")
     plain = (figures.gains and figures.config.method.loss == "sigmoid" and figures.of("margin")) or figures.of("mean")
     soon = max(SOON, int(SHARE * max(figures.planned, figures.last)))
-    if not plain or figures.drawn or figures.last < PATIENT // 2 or len(right) < len(losses):
+    if not plain or figures.drawn or len(losses) < PATIENT // 2 or len(right) < len(losses):
         return None
     first = next((at for at, loss in enumerate(losses) if loss < SETTLED), len(losses))
     after = range(first, min(first + STAY, len(losses)))
-    if first >= soon or any(losses[at] >= SETTLED or right[at] < 0.99 for at in after):
+    if first >= min(soon, len(losses)) or any(losses[at] >= SETTLED or right[at] < 0.99 for at in after):
         return None
     return Alarm(
         "saturation", "warning",
