@@ -38,7 +38,6 @@ from whet.train.doctor import Watch
 from whet.train.drift import check_drift
 from whet.train.fit import Pace, Record, fit, validation_loss
 from whet.train.journey import Journey, best_weights, load_weights, resume
-from whet.train.kinds import ONLINE
 from whet.train.learn import method_of
 from whet.train.plan import Plan, make
 from whet.train.prepare import Prepared
@@ -142,15 +141,15 @@ class Course:
             self.save()
         elif not journey.step:  # what is left if the first steps go wrong
             self.save()
+        doctor = Watch(self.run, self.config, show.say)
         show.begin("training", plan.steps)
         show.skip(journey.step)
         if journey.worse >= self.config.eval.patience:
             return
-        divergence, doctor = Divergence(plan.lr, journey.seen), Watch(self.run, self.config, show.say)
+        divergence = Divergence(plan.lr, journey.seen)
         for record in _timed(self._recorded(), journey):
             self.run.log("metrics", **record.row())
-            if self.config.method.name not in ONLINE:  # whose loss has no level: it is how replies differ
-                divergence.see(record.step, record.loss)
+            divergence.see(record.step, record.loss)
             due = record.step == plan.steps or record.step % plan.validate_every == 0
             if due and self.validates:
                 self.validate()
