@@ -1,4 +1,4 @@
-"""Real runs that are given an ailment, and sound ones: what is told while they train, by `whet doctor`, in the report."""
+"""Real runs that are given an ailment, and sound ones: what is told while they train, by `whet doctor`, in reports."""
 
 import json
 import sys

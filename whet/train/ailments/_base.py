@@ -8,7 +8,7 @@ asks for a size too.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean, pstdev, stdev
+from statistics import fmean, stdev
 from typing import Any, Literal
 
 from whet.config.tree import Config
@@ -150,16 +150,6 @@ def _counts(values: Sequence[float]) -> list[int]:
     for value in values:
         found[value] = found.get(value, 0) + 1
     return list(found.values())
-
-
-def correlation(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return the rank correlation (Spearman 1904), 0 where one of them does not vary."""
-    a, b = ranks(one), ranks(other)
-    if len(a) < 2 or not pstdev(a) or not pstdev(b):
-        return 0.0
-    mean_a, mean_b = fmean(a), fmean(b)
-    shared = fmean((x - mean_a) * (y - mean_b) for x, y in zip(a, b, strict=True))
-    return shared / (pstdev(a) * pstdev(b))
 
 
 def above(values: Sequence[float], bound: float) -> bool:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from statistics import fmean, stdev
 
 from whet.train.ailments._base import (
@@ -13,7 +12,6 @@ from whet.train.ailments._base import (
     Figures,
     above,
     below,
-    correlation,
     late,
     rise,
     span,
@@ -120,13 +118,8 @@ def endless(figures: Figures) -> Alarm | None:
 
 
 def _follows(figures: Figures) -> float:
-    """Return how reward follows length: within steps where that is logged, else from step to step."""
-    if within := late(figures, "length_correlation"):
-        return fmean(within)
-    rewards, tokens = figures.of("reward"), figures.of("reply_tokens")
-    if len(rewards) != len(tokens) or len(rewards) < ENOUGH:
-        return 0.0
-    return correlation(*([b - a for a, b in pairwise(side)] for side in (rewards, tokens)))
+    """Return how reward follows length within a step, 0 where that is not known."""
+    return fmean(late(figures, "length_correlation") or [0.0])
 
 
 def length_drift(figures: Figures) -> Alarm | None:
