@@ -14,7 +14,7 @@ from whet.runs.run import Run
 from whet.train.doctor import EVERY, Watch
 
 QUICK = ("model.dtype=float32", "adapter.r=4", "optim.rows=8")
-SILENT = ("optim.lr=1e-8", "optim.steps=40", "eval.every=20")
+SILENT = ("optim.lr=1e-8", "optim.steps=30", "eval.every=30")
 
 
 def trained(tiny, folder, *settings, code=0, rows="rows.jsonl"):
@@ -51,10 +51,10 @@ DRAWS = (
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_sound_run_raises_no_alarm_and_ends_well(tiny, tmp_path, seed):
-    run, said, alarms = trained(tiny, tmp_path, "optim.steps=30", "optim.lr=0.01", f"seed={seed}")
+    run, said, alarms = trained(tiny, tmp_path, "optim.steps=20", "optim.lr=0.01", f"seed={seed}")
     assert (alarms, "alarm" in said) == ([], False)
     told = asked(run, 0)
-    assert "succeeded, sft, no alarm (30 steps and" in told
+    assert "succeeded, sft, no alarm (20 steps and" in told
     assert "figures: loss, grad_norm, lr" in told
 
 
@@ -66,7 +66,7 @@ def test_weights_that_hardly_move_are_told_once_while_training_and_by_the_comman
     assert "learning rate too low (warning)" in told
     assert "change: Raise optim.lr tenfold" in told
     found = json.loads(whet("doctor", run.path, "--json", code=3).stdout)
-    assert found["steps"] == 40
+    assert found["steps"] == 30
     assert [set(alarm) for alarm in found["alarms"]] == [{"name", "severity", "evidence", "why", "change"}]
     assert "1e-08" in found["alarms"][0]["evidence"]
 
