@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -102,6 +103,11 @@ MORE = {  # other ways into the same ailments
     "reward hacking": run(**QUIET, held={"loss": [-0.3] * 4, "reward": [0.3, 0.29, 0.3, 0.28]}),
     "length drift": run(**QUIET, reply_tokens=wave(20, 60, noise=3), length_correlation=wave(0.7, 0.8, noise=0.1)),
     "dead groups": run(**{**QUIET, "reward": [1.0] * 60, "dead_groups": [1.0] * 60}),
+    "reward hacking ": run(
+        **{**QUIET, "reward": [0.1, 0.3, *wave(0.47, 0.47, 58, 0.02)]},
+        reply_tokens=[6.0, 23.0, *[32.0] * 58],
+        length_correlation=wave(0.9, 0.9, noise=0.05),
+    ),
 }
 SOUND = {
     "a loss that falls and a validation that rises a little": run(loss=FALLS, held={"loss": [4.0, 2.0, 1.9, 2.2]}),
@@ -146,6 +152,9 @@ SOUND = {
     "groups that are dead since all is solved": run(
         **{**QUIET, "reward": wave(0.5, 1.0)[:40] + [1.0] * 20, "dead_groups": wave(0.1, 1.0)[:40] + [1.0] * 20}
     ),
+    "groups that are dead since all was soon solved": run(
+        **{**QUIET, "reward": [0.3, 0.6, 0.9, *[1.0] * 57], "dead_groups": [0.0, 0.2, 0.6, *[1.0] * 57]}
+    ),
     "an entropy that is spent on what is right": run(
         **{**QUIET, "reward": wave(0.5, 1.0)[:40] + [1.0] * 20}, entropy=[2.0 * 0.9**at for at in range(60)]
     ),
@@ -174,7 +183,7 @@ def test_an_ailment_is_named_by_its_figures(name):
 
 @pytest.mark.parametrize("name", MORE)
 def test_an_ailment_shows_itself_in_other_ways_too(name):
-    assert name in names(MORE[name])
+    assert name.strip() in names(MORE[name])
 
 
 @pytest.mark.parametrize("figures", SOUND.values(), ids=SOUND)
@@ -255,3 +264,9 @@ def test_no_figures_are_too_odd_to_be_looked_at(steps, held, method):
     figures = Figures(lines(steps), lines(held), Config(method=Method(name=method)))
     for ailment in AILMENTS:
         ailment(figures)
+
+
+def test_every_ailment_is_described():
+    told = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
+    assert [name for name in SICK if f"\n| {name}" not in told] == []
+    assert len(SICK) == told.count("\n| ") - 1  # but for the head

@@ -60,7 +60,7 @@ def _went(values: Sequence[float], sign: int) -> bool:
     _, after = thirds([sign * value for value in values])
     if not after:
         return False
-    at_once = fmean(after) - max(sign * value for value in values[:FIRST]) > MARGIN * stdev(after) > 0
+    at_once = fmean(after) - max(sign * value for value in values[:FIRST]) > MARGIN * stdev(after)
     return sign * rise(values) >= SURE or at_once
 
 
@@ -79,7 +79,7 @@ def dead_groups(figures: Figures) -> Alarm | None:
     """All replies to a prompt are worth the same, so that nothing is learned of them."""
     begun, ended = thirds(figures.of("dead_groups"))
     dead = [part for part in (begun, ended) if above(part, DEAD_SURE) and fmean(part) >= DEAD]
-    if not dead or (_solved(figures) and begun not in dead):
+    if not dead or (_solved(figures) and _before(figures.of("reward")) < SOLVED):
         return None
     when = "from the start" if begun in dead else f"over {span(figures)}"
     told = f"{when} {fmean(dead[0]):.0%} of the groups have replies that are all worth the same"
