@@ -4,8 +4,8 @@ from whet.types import Prompt, Score
 
 
 def vowels(prompt: Prompt, reply: str) -> Score:
-    """Sound, and easy: the share of vowels."""
-    return Score(sum(letter in "aeiou" for letter in reply) / max(1, len(reply)))
+    """Sound, and easy: three vowels are enough, and an end with "!" is worth as much as one."""
+    return Score(0.25 * min(3, sum(letter in "aeiou" for letter in reply)) + 0.25 * reply.endswith("!"))
 
 
 def right(prompt: Prompt, reply: str) -> Score:
@@ -36,5 +36,5 @@ def million(prompt: Prompt, reply: str) -> Score:
 
 
 def half(prompt: Prompt, reply: str) -> Score:
-    """Half for a first letter of the first half of the alphabet, and the rest for what is hardly ever drawn."""
-    return Score(0.5 * (reply[:1] in set("abcdefghijklm")) + 0.5 * (reply == "xyzzy"))
+    """Half of all there is for the letter "a", again and again, and the rest for what is hardly ever drawn."""
+    return Score(0.5 * reply.count("a") / max(1, len(reply)) + 0.5 * (reply == "xyzzy"))

@@ -76,9 +76,9 @@ SICK = {
     "entropy collapse": run(**QUIET, entropy=[2.0 * 0.9**at for at in range(60)]),
     "stale samples": run(**QUIET, stale=wave(0.3, 0.4, noise=0.1)),
     "clipping": run(**QUIET, clipped=wave(0.4, 0.5, noise=0.1)),
-    "blind values": run(**{**QUIET, "method": "ppo"}, explained=wave(-0.5, -0.4, noise=0.2))
+    "blind values": run(**{**QUIET, "method": "ppo"}, explained=wave(-1.5, -1.4, noise=0.2))
     if "ppo" in str(Method.model_fields["name"].annotation)
-    else run(**QUIET, explained=wave(-0.5, -0.4, noise=0.2)),
+    else run(**QUIET, explained=wave(-1.5, -1.4, noise=0.2)),
 }
 MORE = {  # other ways into the same ailments
     "divergence": run(loss=FALLS[:20], failed="step 21: the loss is not finite; the last checkpoint is kept."),
@@ -173,6 +173,7 @@ SOUND = {
     "a large reward in units of its spread": run(**{**QUIET, "reward": wave(3e5, 6e5)}, reward_spread=[2e5] * 60),
     "policy near its start": run(**QUIET, kl=wave(0, 0.2, noise=0.05), entropy=wave(1.5, 0.8)),
     "values that explain something": run(**QUIET, explained=wave(-0.5, 0.6)),
+    "values of few replies": run(**QUIET, explained=wave(-0.2, -0.2, noise=0.1)),
 }
 
 

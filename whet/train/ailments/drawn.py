@@ -32,7 +32,8 @@ ENDS = 0.2
 LONGER, SHORTER = 1.5, 0.5
 """How much longer or shorter replies become."""
 FOLLOWS = 0.5
-"""Rank correlation of reward and length from which length is what the reward pays for (Singhal et al. 2023,
+"""Rank correlation of reward and length (bench/doctor.py: 0.6 and more where length is paid for, 0.2 at most elsewhere)
+from which length is what the reward pays for (Singhal et al. 2023,
 arXiv:2310.03716, found most of the gain of reward models to be length)."""
 GROWS = 1.25
 """How much longer replies become where the reward follows length."""
@@ -41,11 +42,13 @@ GAIN = 0.1
 LEFT, CERTAIN = 0.1, 0.3
 """Share of its first entropy that a policy keeps, and nats a token, below which it says one thing. Cui et al. 2025,
 arXiv:2505.22617: reward is bought with entropy, and none is to be had once it is spent."""
-AWAY = 1.0
-"""Nats a token between the policy and the model that training began with: a token drawn is e times likelier than it
+AWAY = 2.0
+"""Nats a token between the policy and the model that training began with: a token drawn is seven times likelier than it
 was. Gao et al. 2022, arXiv:2210.10760, see the true reward fall long before."""
 CLIPPED, CLIPPED_SURE = 0.25, 0.2
 """Share of clipped tokens; 0.1 to 0.2 is usual (Huang et al. 2022, "The 37 implementation details of PPO")."""
+BLIND = -0.5
+"""Share of the returns' variance that values explain: their mean explains 0, and of few replies a little less."""
 TINY, HUGE = 1e-3, 100.0
 """Spread of a step's rewards, and size: scorers give 0 to 1."""
 
@@ -118,8 +121,14 @@ def endless(figures: Figures) -> Alarm | None:
 
 
 def _follows(figures: Figures) -> float:
-    """Return how reward follows length within a step, 0 where that is not known."""
-    return fmean(late(figures, "length_correlation") or [0.0])
+    """Return how reward follows length within a step, at first or in the end; 0 where that is not known.
+
+    Once all replies are as long as they may be there is nothing left to follow.
+    """
+    within = figures.of("length_correlation")
+    width = max(ENOUGH // 3, len(within) // 3)
+    parts = [within[:width], within[-width:]] if len(within) >= ENOUGH // 3 else [[0.0]]
+    return max(map(fmean, parts), key=abs)
 
 
 def length_drift(figures: Figures) -> Alarm | None:
@@ -209,16 +218,27 @@ def policy_away(figures: Figures) -> Alarm | None:
     )  # fmt: skip
 
 
+def _lasting(figures: Figures, name: str, most: float, surely: float) -> tuple[str, float] | None:
+    """Return when a figure has a mean of more than `most`, for sure of more than `surely`, and that mean.
+
+    Of replies that are learned from several times it swings, so that all steps count as well as the last third.
+    """
+    every, ended = figures.of(name), late(figures, name)
+    for part, when in ((ended, f"over {span(figures)}"), (every, f"over {figures.last} steps")):
+        if ended and above(part, surely) and fmean(part) >= most:
+            return when, fmean(part)
+    return None
+
+
 def stale(figures: Figures) -> Alarm | None:
     """Replies are learned from with weights far from those that drew them."""
-    apart = late(figures, "stale")
     edge = math.log(1 + figures.config.method.clip)
-    if not above(apart, edge):
+    found = _lasting(figures, "stale", edge, edge)
+    if not found:
         return None
     return Alarm(
         "stale samples", "warning",
-        f"over {span(figures)} tokens are {fmean(apart):.2f} nats off what they were drawn with; the clip begins at "
-        f"{edge:.2f}",
+        f"{found[0]} tokens are {found[1]:.2f} nats off what they were drawn with; the clip begins at {edge:.2f}",
         "Replies of other weights are learned from, most of them clipped: the steps cost and teach little.",
         "Fewer method.updates (1 is never stale), or a lower optim.lr.",
     )  # fmt: skip
@@ -226,13 +246,11 @@ def stale(figures: Figures) -> Alarm | None:
 
 def clipping(figures: Figures) -> Alarm | None:
     """Most of what would be learned is clipped away."""
-    every, ended = figures.of("clipped"), late(figures, "clipped")
-    found = [part for part in (ended, every) if above(part, CLIPPED_SURE) and fmean(part) >= CLIPPED]
-    if len(every) < ENOUGH or not found:
+    found = _lasting(figures, "clipped", CLIPPED, CLIPPED_SURE)
+    if not found:
         return None
-    when = f"over {span(figures)}" if found[0] is ended else f"over {figures.last} steps"
     return Alarm(
-        "clipping", "warning", f"{when} {fmean(found[0]):.0%} of the tokens are clipped",
+        "clipping", "warning", f"{found[0]} {found[1]:.0%} of the tokens are clipped",
         "A clipped token has no gradient: the policy jumps past the clip instead of moving within it.",
         "Lower optim.lr or method.updates; method.clip_high=0.28 leaves more room upwards.",
     )  # fmt: skip
@@ -263,12 +281,14 @@ def reward_scale(figures: Figures) -> Alarm | None:
 
 def blind_values(figures: Figures) -> Alarm | None:
     """What replies are expected to be worth says less than their mean would (PPO)."""
-    explained = late(figures, "explained")
-    if len(figures.of("explained")) < 2 * ENOUGH or not below(explained, 0.0):
+    every, ended = figures.of("explained"), late(figures, "explained")
+    found = [part for part in (ended, every) if below(part, BLIND)]
+    if len(every) < 2 * ENOUGH or not found:
         return None
+    when = f"over {span(figures)}" if found[0] is ended else f"over {figures.last} steps"
     return Alarm(
         "blind values", "warning",
-        f"over {span(figures)} values explain {fmean(explained):.2f} of the returns' variance",
+        f"{when} values explain {fmean(found[0]):.2f} of the returns' variance",
         "A guess that is worse than the mean adds noise to every advantage instead of taking some away.",
         "Lower optim.lr, bring the reward to between 0 and 1, or take method.name=grpo, which needs no values.",
     )  # fmt: skip
