@@ -170,8 +170,8 @@ def provoked() -> list[Case]:
         "optim.steps=20",
         base="tuned",
     )
-    add("rate-drawn", "KL runaway", "tasks", *drawn("half"), "method.kl=1e-6", "optim.lr=0.03", "optim.steps=60",
-        base="tuned")  # fmt: skip
+    add("rate-drawn", "KL runaway", "tasks", *drawn("half"), "method.kl=1e-6", "adapter.r=32", "adapter.alpha=64",
+        "optim.lr=0.02", "optim.steps=90", base="tuned")  # fmt: skip
     add("updates", "clipping", "tasks", *drawn("vowels"), "method.updates=16", "optim.lr=0.1", "optim.steps=48",
         "optim.schedule=constant", base="tuned")  # fmt: skip
     longer = (*drawn("longer"), "method.longest=32", "optim.steps=60")
@@ -179,8 +179,8 @@ def provoked() -> list[Case]:
     add("longer-paid", "reward hacking", "tasks", *longer, "optim.lr=0.005", base="tuned")
     add("stale", "stale samples", "tasks", *drawn("vowels"), "method.updates=16", "optim.lr=0.1", "optim.steps=48",
         "optim.schedule=constant", base="tuned")  # fmt: skip
-    add("single", "entropy collapse", "tasks", *drawn("half"), "optim.lr=0.01", "optim.steps=90", base="tuned")
-    add("ppo-blind", "blind values", "tasks", *drawn("vowels", "ppo"), "optim.lr=0.3", "optim.steps=60", base="tuned")
+    add("single", "entropy collapse", "tasks", *drawn("half"), *full, "optim.lr=0.003", "optim.steps=90", base="tuned")
+    add("ppo-blind", "blind values", "tasks", *drawn("right", "ppo"), "optim.lr=1", "optim.steps=60", base="tuned")
     return found
 
 

@@ -4,8 +4,9 @@ from whet.types import Prompt, Score
 
 
 def vowels(prompt: Prompt, reply: str) -> Score:
-    """Sound, and easy: three vowels are enough, and an end with "!" is worth as much as one."""
-    return Score(0.25 * min(3, sum(letter in "aeiou" for letter in reply)) + 0.25 * reply.endswith("!"))
+    """Sound, and easy: an end with "!" is needed, and three vowels are enough."""
+    found = min(3, sum(letter in "aeiou" for letter in reply))
+    return Score(reply.endswith("!") * (0.4 + 0.2 * found))
 
 
 def right(prompt: Prompt, reply: str) -> Score:
