@@ -171,8 +171,8 @@ def provoked() -> list[Case]:
         base="tuned",
     )
     add("rate-drawn", "KL runaway", "tasks", *drawn("half"), "method.kl=1e-6", "adapter.r=32", "adapter.alpha=64",
-        "optim.lr=0.02", "optim.steps=90", base="tuned")  # fmt: skip
-    add("updates", "clipping", "tasks", *drawn("vowels"), "method.updates=16", "optim.lr=0.1", "optim.steps=48",
+        "optim.lr=0.005", "optim.steps=90", base="tuned")  # fmt: skip
+    add("updates", "clipping", "tasks", *drawn("vowels"), "method.updates=16", "optim.lr=0.3", "optim.steps=48",
         "optim.schedule=constant", base="tuned")  # fmt: skip
     longer = (*drawn("longer"), "method.longest=32", "optim.steps=60")
     add("longer", "length drift", "tasks", *longer, "optim.lr=0.02", base="tuned")
@@ -180,7 +180,7 @@ def provoked() -> list[Case]:
     add("stale", "stale samples", "tasks", *drawn("vowels"), "method.updates=16", "optim.lr=0.1", "optim.steps=48",
         "optim.schedule=constant", base="tuned")  # fmt: skip
     add("single", "entropy collapse", "tasks", *drawn("half"), *full, "optim.lr=0.003", "optim.steps=90", base="tuned")
-    add("ppo-blind", "blind values", "tasks", *drawn("right", "ppo"), "optim.lr=1", "optim.steps=60", base="tuned")
+    add("ppo-blind", "blind values", "tasks", *drawn("right", "ppo"), "optim.lr=0.3", "optim.steps=60", base="tuned")
     return found
 
 

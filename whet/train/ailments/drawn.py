@@ -47,8 +47,9 @@ AWAY = 2.0
 was. Gao et al. 2022, arXiv:2210.10760, see the true reward fall long before."""
 CLIPPED, CLIPPED_SURE = 0.25, 0.2
 """Share of clipped tokens; 0.1 to 0.2 is usual (Huang et al. 2022, "The 37 implementation details of PPO")."""
-BLIND = -0.5
-"""Share of the returns' variance that values explain: their mean explains 0, and of few replies a little less."""
+BLIND, WORST = -0.25, -2.0
+"""Share of the returns' variance that values explain: their mean explains 0, and of few replies a little less
+(-0.15 in sound runs of bench/doctor.py). It is cut at -2, as a single step may say -50."""
 TINY, HUGE = 1e-3, 100.0
 """Spread of a step's rewards, and size: scorers give 0 to 1."""
 
@@ -281,7 +282,8 @@ def reward_scale(figures: Figures) -> Alarm | None:
 
 def blind_values(figures: Figures) -> Alarm | None:
     """What replies are expected to be worth says less than their mean would (PPO)."""
-    every, ended = figures.of("explained"), late(figures, "explained")
+    every = [max(WORST, share) for share in figures.of("explained")]
+    ended = thirds(every)[1]
     found = [part for part in (ended, every) if below(part, BLIND)]
     if len(every) < 2 * ENOUGH or not found:
         return None
