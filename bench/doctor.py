@@ -170,8 +170,6 @@ def provoked() -> list[Case]:
         "optim.steps=20",
         base="tuned",
     )
-    add("rate-drawn", "KL runaway", "tasks", *drawn("strange"), "method.kl=1e-6", "adapter.r=32", "adapter.alpha=64",
-        "optim.lr=0.005", "optim.steps=90", base="tuned")  # fmt: skip
     add("updates", "clipping", "tasks", *drawn("vowels"), "method.updates=48", "optim.lr=0.1", "optim.steps=48",
         "optim.schedule=constant", base="tuned")  # fmt: skip
     longer = (*drawn("longer"), "method.longest=32", "optim.steps=60")

@@ -39,8 +39,3 @@ def million(prompt: Prompt, reply: str) -> Score:
 def half(prompt: Prompt, reply: str) -> Score:
     """Half of all there is for the letter "a", again and again, and the rest for what is hardly ever drawn."""
     return Score(0.5 * reply.count("a") / max(1, len(reply)) + 0.5 * (reply == "xyzzy"))
-
-
-def strange(prompt: Prompt, reply: str) -> Score:
-    """The share of characters that no answer has."""
-    return Score(sum(not (letter.islower() or letter == "!") for letter in reply) / max(1, len(reply)))
