@@ -88,6 +88,14 @@ def test_a_judge_compares_the_replies_with_those_before_tuning(tiny, pairs_file,
     assert len((tmp_path / "run" / "replies" / "start.jsonl").read_text().splitlines()) == 1 + 6
 
 
+def test_all_weights_learn_from_rows_that_no_run_has_met(tiny, tmp_path):
+    rows = [{"prompt": f"met {at} never", "chosen": f"{at} yes", "rejected": f"{at} no"} for at in range(40)]
+    file = write(tmp_path / "new.jsonl", rows)
+    whet("train", file, "--out", tmp_path / "run", f"model.name={tiny}", "adapter.kind=full", "optim.steps=2")
+    steps = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert steps[0]["loss"] == pytest.approx(0.6931, abs=1e-3)  # what the reference said was asked, and is the model's
+
+
 def test_a_shorter_reply_may_be_what_people_preferred_in_training():
     def rows(*lengths):
         return tuple(Tokens((1,) * (2 + size), (0.0, 0.0, *[1.0] * size)) for size in lengths)

@@ -15,6 +15,7 @@ from whet.engines.open import about_of
 from whet.errors import Interrupted, RunError, UsageError, WhetError
 from whet.runs.run import Run
 from whet.runs.store import Kind, create, find
+from whet.train.doctor import look_at
 from whet.train.prepare import prepare
 from whet.train.stop import on_signals
 from whet.train.train import train
@@ -93,6 +94,7 @@ def carry_out(work: Config | list[Stage], run: Run, as_json: bool, allow_drift: 
                 prepared = prepare(work, show)
                 trained = train(work, run, prepared, show, stop, allow_drift=allow_drift)
                 result = {"run": str(run.path), "model": f"{run.path}/model", **trained.as_dict()}
+                result["doctor"] = look_at(run, work).as_dict()
         except Interrupted:
             run.status = "interrupted"
             run.log("events", event="interrupted", worked=time.monotonic() - begun)
@@ -123,6 +125,8 @@ def _tell(result: dict[str, Any], run: Run, as_json: bool) -> None:
         for said in told_beside(result):
             show.say(said)
         show.say(f"report: {run.path}/report.html")
+    if result.get("doctor", {}).get("alarms"):
+        show.say(f"the doctor: {result['doctor']['sentence']}; see `whet doctor {run.path}`")
     if not about_of(str(run.path)).get("scores"):
         show.say(f"talk to it: whet chat {run.path}")
     if as_json:

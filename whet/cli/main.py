@@ -306,3 +306,11 @@ def show(run: RunPath, as_json: AsJson = False) -> None:
     from whet.cli.plan import show as tell
 
     tell(run, as_json)
+
+
+@app.command()
+def doctor(run: RunPath, as_json: AsJson = False) -> None:
+    """What does a run suffer from? Evidence, why it matters and what to change; exit code 3 if there is an alarm."""
+    from whet.cli.doctor import doctor as examine
+
+    examine(run, as_json)

@@ -116,7 +116,7 @@ def _reference(
             if place != places[0]:
                 replace_whole(places[0], json.dumps(found))
             return found["nats"]  # type: ignore[no-any-return]
-    if config.adapter.kind == "full" and trained_steps(run.path):
+    if config.adapter.kind == "full" and any(trained_steps(run.path)):
         raise RunError(f"{run.path}: its reference.json is gone or of other rows; put it back, or begin a new run")
     rows = [row for group in groups for row in group.every]
     show.begin("asking the reference", len(rows))

@@ -37,6 +37,7 @@ from whet.models.work import matrix_rate, peak_memory
 from whet.runs.run import Run
 from whet.train import optim
 from whet.train.about import about_model
+from whet.train.doctor import Watch
 from whet.train.drift import check_drift
 from whet.train.fit import Pace, Record, fit, validation_loss
 from whet.train.journey import Journey, best_weights, load_weights, resume
@@ -146,6 +147,7 @@ class Course:
             self.save()
         elif not journey.step:  # what is left if the first steps go wrong
             self.save()
+        doctor = Watch(self.run, self.config, show.say)
         show.begin("training", plan.steps)
         show.skip(journey.step)
         if journey.worse >= self.config.eval.patience:
@@ -161,6 +163,7 @@ class Course:
             if due or self.save_due(record.step) or stop.asked:
                 self.save()
             show.advance(1, _note(record, journey))
+            doctor.look(record.step)
             stop.check(str(self.run.path))
             if journey.worse >= self.config.eval.patience:
                 show.say(f"stopped early at step {record.step}: {journey.worse} validations without a better loss")
@@ -328,6 +331,7 @@ def _finish(course: Course, prepared: Prepared, about: dict[str, Any], show: Pro
     validations = [(entry["step"], entry["loss"]) for entry in run.read("evals")]
     curve = verdict_on_curve(validations, losses, journey.step < course.plan.steps)
     show.say(curve)
+    Watch(run, course.config, show.say).last_look(journey.step)
     device = course.policy.device
     dtype = _dtype(course.config, run, device)
     about = {**about, "dtype": str(dtype).removeprefix("torch."), "device": device.type, "step": best}

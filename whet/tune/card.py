@@ -97,6 +97,7 @@ def _training_data(report: Mapping[str, Any]) -> str:
         f"Optimizer steps: {number(training['steps'], 0)}." if training.get("steps") else "",
         f"Tokens seen in training: {number(training['tokens'], 0)}." if training.get("tokens") else "",
         inline(training.get("curve") or ""),
+        _doctor(report),
         *map(inline, notes),
     ]
     files = [(path, digest) for path, digest in (data.get("files") or {}).items()]
@@ -109,6 +110,12 @@ def _training_data(report: Mapping[str, Any]) -> str:
         f"Instruction, put first where a row has none of its own:\n\n{fenced(instruction)}" if instruction else "",
     ]
     return "\n\n".join(filter(None, parts)) or "Not recorded."
+
+
+def _doctor(report: Mapping[str, Any]) -> str:
+    found = report.get("doctor") or {}
+    told = "; ".join(f"{alarm['name']} ({alarm['evidence']})" for alarm in found.get("alarms") or ())
+    return f"The doctor: {inline(told or found['sentence'])}." if found else ""
 
 
 def _results(report: Mapping[str, Any]) -> str:

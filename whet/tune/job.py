@@ -13,6 +13,7 @@ from whet.models.load import load
 from whet.models.policy import Policy
 from whet.runs.looks import look
 from whet.runs.run import Run, replace_whole
+from whet.train.doctor import look_at
 from whet.train.drift import check_drift
 from whet.train.prepare import Prepared
 from whet.train.stop import Stop
@@ -105,7 +106,8 @@ def count_look(report: dict[str, Any], run: Run, prepared: Prepared, show: Progr
 
 
 def write_report(run: Run, report: dict[str, Any]) -> None:
-    """Write the report as JSON, as a page and as a model card."""
+    """Have the doctor look at the run, and write the report as JSON, as a page and as a model card."""
+    report["doctor"] = look_at(run, report=report).as_dict()
     run.write_json("report.json", report)
     replace_whole(run.path / "report.html", page(report))
     replace_whole(run.path / "README.md", card(report))

@@ -52,7 +52,7 @@ def page(report: Mapping[str, Any]) -> str:
         base=_pairs(report.get("base")), environment=_pairs(report.get("environment")),
         lineage=_pairs(report.get("lineage")), commands=commands(report), beside=told_beside(report),
         forgetting=sections.forgetting(report), bias=sections.bias(report), where=sections.where(report),
-        known=sections.certainty(report),
+        known=sections.certainty(report), doctor=report.get("doctor") or {},
     )  # fmt: skip
 
 

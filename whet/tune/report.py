@@ -12,7 +12,7 @@ from whet.train.plan import make
 from whet.train.prepare import Prepared
 from whet.train.train import Trained
 
-BESIDE = ("distilled", "forgetting", "judged", "seeds", "moved", "moved_sentence", "length_correlation")
+BESIDE = ("doctor", "distilled", "forgetting", "judged", "seeds", "moved", "moved_sentence", "length_correlation")
 
 
 def described(
