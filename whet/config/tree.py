@@ -16,6 +16,19 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 """One name, several with commas between, or a list."""
 
 
+def _numbers(value: Any) -> Any:
+    value = [value] if isinstance(value, int) else _listed(value)
+    return [str(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+Numbers = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^\d+(-\d+)?$|^(first|last):[1-9]\d*$")], ...], BeforeValidator(_numbers)
+]
+"""Counts from 0, as last:4, first:4, 0-5 or a list of such."""
+
+
+Kind = Literal["lora", "dora", "vera", "oft", "ia3", "adalora", "prompt", "prefix", "full"]
+Part = Literal["embeddings", "norms", "head"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Way = Literal["zero_shot", "prompted", "few_shot", "rag", "tuned", "tuned_rag"]
 
@@ -45,14 +58,45 @@ class Model(Section):
 class Adapter(Section):
     """What trains."""
 
-    kind: Literal["lora", "full"] = "lora"
-    """lora trains low-rank additions to every linear layer; full trains all weights."""
-    r: int = Field(16, ge=1, le=1024)
-    """Rank of the additions."""
+    kind: Kind = "lora"
+    """lora trains low-rank additions to linear layers; dora, vera, oft, ia3 and adalora train other changes of them;
+    prompt and prefix train virtual tokens before every row; full trains the weights themselves (docs/adapters.md)."""
+    r: int | None = Field(None, ge=1, le=1024)
+    """Rank of the additions (lora, dora, vera; adalora: on average when training ends); default is 16, of vera 256."""
     alpha: float = Field(32.0, gt=0)
-    """Scale: the addition is multiplied by alpha / r."""
+    """Scale: the addition is multiplied by alpha / r (lora, dora, adalora)."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of the adapter's inputs set to zero while training."""
+    """Share of the adapter's inputs set to zero while training; of oft, of its blocks left out."""
+    rslora: bool | None = None
+    """true multiplies by alpha / sqrt(r) instead, which suits high ranks (lora, dora)."""
+    init: Literal["default", "gaussian", "pissa", "olora"] | None = None
+    """What lora begins with: noise and zeros, or the part of each weight that matters most by its singular values
+    (pissa) or its QR factors (olora)."""
+    lora_plus: float | None = Field(None, ge=1)
+    """How many times faster B learns than A (lora, dora); LoRA+ takes 16."""
+    block: int | None = Field(None, ge=2)
+    """Inputs that oft turns together; a layer whose width it does not divide takes the nearest that does. Default is
+    32."""
+    virtual_tokens: int | None = Field(None, ge=1, le=4096)
+    """Virtual tokens (prompt, prefix); default is 20."""
+    modules: Names | None = None
+    """Linear layers that are adapted, by the end of their names, such as q_proj,v_proj; default is all but the head, of
+    ia3 keys, values and the last of each layer."""
+    layers: Numbers | None = None
+    """Layers of the model that are adapted, or train (full): last:4, first:4, 0-5 or a list; default is all."""
+    parts: Annotated[tuple[Part, ...], BeforeValidator(_listed)] | None = None
+    """What trains beside the matrices in the layers (full): some of embeddings, norms and head, [] for nothing;
+    default is all, with `layers` the norms in them."""
+
+    @property
+    def rank(self) -> int:
+        """The rank of the additions."""
+        return self.r or (256 if self.kind == "vera" else 16)
+
+    @property
+    def ahead(self) -> int:
+        """How many virtual tokens stand before every row."""
+        return (self.virtual_tokens or 20) if self.kind in ("prompt", "prefix") else 0
 
 
 class Mix(Section):

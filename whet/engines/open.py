@@ -17,6 +17,7 @@ from whet.models.load import DTYPES, context_of, device_of, dtype_of, load
 from whet.models.policy import Policy
 from whet.models.quantized import Quantize
 from whet.models.source import Say, is_file, is_folder, resolve
+from whet.models.virtual import ahead
 from whet.runs.run import Run
 
 
@@ -65,7 +66,7 @@ def open_model(name: str, model: Model | None = None, say: Say = lambda _: None)
     if adapted:
         check_base(base.folder, about)
         weights = load_adapter(weights, folder)
-    context = min(context_of(base.folder), int(about.get("context", 1 << 30)))
+    context = min(context_of(base.folder), int(about.get("context", 1 << 30))) - ahead(weights)
     return Opened(Local(weights, renderer, context, packs=Policy(weights).packs), about, base.folder)
 
 

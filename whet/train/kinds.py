@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from whet.config.adapters import VIRTUAL
 from whet.config.tree import Config, Data, Method
 from whet.data.split import Splits
 from whet.errors import DataError, Problem, UsageError
@@ -80,6 +81,8 @@ def check_options(config: Config, method: str) -> None:
         deaf.append(f"data.overlong={config.data.overlong}")
     if method == "reward" and config.model.quantize:
         deaf.append("model.quantize")
+    if method == "reward" and config.adapter.kind in VIRTUAL:
+        deaf.append(f"adapter.kind={config.adapter.kind}")
     if method in ONLINE and config.adapter.kind == "full" and asked.kl:
         deaf.append("method.kl (with adapter.kind=full)")
     if deaf:

@@ -120,7 +120,8 @@ def prepare(config: Config, show: Progress) -> Prepared:
         test=_instructed(splits.test, instruction),
         notes=splits.notes,
     )
-    longest = longest_row(config.data, context_of(base.folder))
+    context = _context(config, base)
+    longest = longest_row(config.data, context)
     lessons = (_answers if method in ("sft", *ONLINE) else _replies)(config, splits, renderer, longest, method)
     if lessons.validation is None:
         later.append("no validation rows: early stopping is off; set data.validation or data.shares")
@@ -131,7 +132,7 @@ def prepare(config: Config, show: Progress) -> Prepared:
         renderer,
         int(settings.get("hidden_size") or settings.get("n_embd") or 1024),
         longest,
-        context_of(base.folder),
+        context,
         splits,
         dataset.shape,
         dataset.labels,
@@ -149,6 +150,18 @@ def prepare(config: Config, show: Progress) -> Prepared:
     if method in ONLINE:
         _demand_questions(prepared, config, show)
     return prepared
+
+
+def _context(config: Config, base: Base) -> int:
+    """Return the longest row that the model can read, in tokens.
+
+    Raises:
+        UsageError: virtual tokens leave no room for one.
+    """
+    whole = context_of(base.folder)
+    if config.adapter.ahead >= whole:
+        raise UsageError(f"adapter.virtual_tokens: the model's context is {whole:,} tokens; ask for fewer")
+    return whole - config.adapter.ahead
 
 
 def _demand_questions(prepared: Prepared, config: Config, show: Progress) -> None:

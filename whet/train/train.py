@@ -16,7 +16,7 @@ from whet.config.tree import Config
 from whet.errors import Interrupted
 from whet.methods._base import Method
 from whet.methods._judged import Steps
-from whet.models.adapt import parameter_counts, trainable
+from whet.models.adapt import learned, parameter_counts
 from whet.models.checkpoint import (
     Checkpoint,
     folder_of,
@@ -29,6 +29,7 @@ from whet.models.export import write_model
 from whet.models.load import DTYPES, device_of, load, quick_dtype
 from whet.models.policy import Policy
 from whet.models.quantized import packed
+from whet.models.ranks import follow
 from whet.models.scoring import Scoring, write_scoring
 from whet.models.work import matrix_rate, peak_memory
 from whet.runs.run import Run
@@ -98,12 +99,13 @@ def train(
         DriftError: the run was begun with other data, template, weights or settings.
     """
     check_drift(config, run, prepared, allow_drift)
-    policy = _policy(config, run, prepared)
     plan = make(config, prepared.count, prepared.hidden, prepared.method)
+    policy = _policy(config, run, prepared, plan.steps)
     longest = prepared.largest
     held = room(policy, config.optim, Rows(longest, longest * plan.rows), run)
-    parameters = trainable(policy.model)
-    optimizer = optim.build_optimizer(parameters, config.optim, plan.lr)
+    parameters = learned(policy.model)
+    optimizer = optim.build_optimizer(parameters, config.optim, plan.lr, config.adapter.lora_plus)
+    follow(policy.model, optimizer)
     journey = resume(run, parameters, optimizer, partial(_tell, run, show))
     steps = Steps(plan.rows, held.tokens, config.seed, policy.packs)
     method = method_of(config, prepared, steps, policy, run, show, stop)
@@ -231,14 +233,14 @@ class Course:
         self.saved[:] = [time.monotonic()]
 
 
-def _policy(config: Config, run: Run, prepared: Prepared) -> Policy:
+def _policy(config: Config, run: Run, prepared: Prepared, steps: int) -> Policy:
     device = device_of(config.model.device)
     dtype = _dtype(config, run, device)
     full = config.adapter.kind == "full"
     # Weights that train are kept in float32: bfloat16 cannot hold an update a thousand times smaller than itself.
     model = load(prepared.base.folder, torch.float32 if full else dtype, device, config.model.quantize)
     kind = Scoring if prepared.method == "reward" else Policy
-    return kind.trained(model, config.adapter, seed=config.seed, autocast=full and dtype == torch.bfloat16)
+    return kind.trained(model, config.adapter, seed=config.seed, autocast=full and dtype == torch.bfloat16, steps=steps)
 
 
 def _scored(course: Course, prepared: Prepared) -> Callable[[Path], None] | None:
