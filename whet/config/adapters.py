@@ -1,5 +1,7 @@
 """Which settings have a say with which adapter."""
 
+from typing import Any
+
 from whet.config.tree import Adapter, Kind, Model
 
 HEARD: dict[Kind, tuple[str, ...]] = {
@@ -19,6 +21,13 @@ PACKED = ("lora", "prompt", "prefix")  # what trains beside weights in 4 bits
 LINEAR = ("lora", "adalora")  # adds so much times its strength, so that it can be weakened
 MOVED = ("pissa", "olora")  # ways to begin that train a part of the weight itself
 VIRTUAL = ("prompt", "prefix")  # no change of the weights, so that nothing can be folded into them
+
+
+def settled(adapter: Adapter) -> dict[str, Any]:
+    """Return the settings that have a say, those left open as they then are where that is a number."""
+    said = adapter.model_dump(include={"kind", *HEARD[adapter.kind]}, exclude_none=True)
+    filled = {"r": adapter.rank, "virtual_tokens": adapter.ahead}
+    return said | {name: value for name, value in filled.items() if name in HEARD[adapter.kind]}
 
 
 def unheard(adapter: Adapter, model: Model) -> list[str]:
