@@ -89,9 +89,13 @@ def test_the_loss_falls_and_a_killed_run_goes_on_to_the_bit(trained, tmp_path):
     before, after = [entry["loss"] for entry in run.read("evals")]
     assert after < before - 0.2
     killed = create("train", dump(chosen), tmp_path / "run")
-    with pytest.raises(Killed):
-        go(killed, chosen, AtStep(20))
-    assert 0 < len(list(killed.read("metrics"))) < STEPS
+    for looks in (
+        10,
+        12,
+    ):  # AdaLoRA still drops directions at the first, and keeps to those that are left at the second
+        with pytest.raises(Killed):
+            go(killed, chosen, AtStep(looks))
+        assert 0 < len(list(killed.read("metrics"))) < STEPS
     go(killed, chosen)
     assert outcome(killed) == outcome(run)
 

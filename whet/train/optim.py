@@ -15,7 +15,7 @@ GENTLE = 0.1  # of the rate of learning answers: what learning from judged repli
 
 
 TIMES: dict[Kind, float] = {
-    "lora": 1, "dora": 1, "adalora": 2, "vera": 10, "oft": 1, "ia3": 10, "prompt": 10, "prefix": 10, "full": 0.1,
+    "lora": 1, "dora": 1, "adalora": 2, "vera": 10, "oft": 1, "ia3": 10, "prompt": 30, "prefix": 10, "full": 0.1,
 }  # fmt: skip
 """What each kind's best rate is of LoRA's (docs/defaults.md)."""
 
