@@ -19,11 +19,13 @@ ROWS = [  # lowest first; a package may import only from rows above its own in t
 ]
 ROW = {package: row for row, packages in enumerate(ROWS) for package in packages}
 ROOMS = {
-    "peft": {"models/adapt.py", "models/lora.py"},
+    "peft": {"models/adapt.py", "models/adapters.py", "models/lora.py"},
     "transformers": {
+        "models/adapt.py",
         "models/load.py",
         "models/policy.py",
         "models/gguf.py",
+        "models/which.py",
         "models/work.py",
         "models/packed.py",
         "models/quantized.py",

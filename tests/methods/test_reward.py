@@ -96,7 +96,7 @@ def test_loss_and_gradients_are_trls(tiny, tmp_path):
     assert torch.allclose(policy.score.weight.grad, plain.score.weight.grad, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["lora", "full"])
+@pytest.mark.parametrize("kind", ["lora", "full", "oft"])
 def test_a_tuned_reward_model_ranks_held_out_replies_and_loads_in_plain_transformers(tiny, tmp_path, kind):
     file = tmp_path / "pairs.jsonl"
     rows = [
@@ -104,9 +104,9 @@ def test_a_tuned_reward_model_ranks_held_out_replies_and_loads_in_plain_transfor
         for at in range(120)
     ]
     file.write_text("".join(json.dumps(one) + "\n" for one in rows))
-    quick = ["model.dtype=float32", "adapter.r=4", "optim.steps=12", "optim.rows=8", "eval.resamples=400"]
+    quick = ["model.dtype=float32", "optim.steps=12", "optim.rows=8", "eval.resamples=400"]
     named = ["tune", file, "--out", tmp_path / "run", f"model.name={tiny}", "method.name=reward", "--json", *quick]
-    done = whet(*named, f"adapter.kind={kind}", f"optim.lr={0.01 if kind == 'lora' else 0.003}")
+    done = whet(*named, f"adapter.kind={kind}", f"optim.lr={0.003 if kind == 'full' else 0.01}")
     found = json.loads(done.stdout)
     assert found["contenders"]["tuned"]["agreement"]["value"] > 0.9
     assert -1 <= found["length_correlation"] <= 1

@@ -97,7 +97,8 @@ def test_a_run_that_is_stopped_amid_its_updates_ends_with_the_same_bits(tiny, tm
 
 @pytest.mark.parametrize("method", METHODS)
 def test_all_weights_learn_beside_a_copy_of_those_that_training_began_with(tiny, tmp_path, method):
-    chosen = config(tiny, write_rows(tmp_path / "rows.jsonl"), method, "adapter.kind=full", "optim.steps=4")
+    settings = ["adapter.kind=full", "adapter.r=null", "optim.steps=4"]
+    chosen = config(tiny, write_rows(tmp_path / "rows.jsonl"), method, *settings)
     run = create("train", dump(chosen), tmp_path / "run")
     go(run, chosen)
     first, *_, last = list(run.read("metrics"))

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from whet.config.tree import Optim
+from whet.config.tree import Adapter, Optim
 from whet.errors import RunError, UsageError
 from whet.models.checkpoint import Checkpoint, optimizer_tensors, read, restore_optimizer, save
-from whet.train.optim import build_optimizer, moment_bytes
+from whet.train.optim import build_optimizer, default_lr, moment_bytes
 
 PACKED = Optim(moments="8bit", weight_decay=0.1)
 
@@ -81,3 +81,13 @@ def test_what_is_missing_for_packed_moments_is_told(monkeypatch):
     monkeypatch.setattr("whet.train.optim.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"whet-llm\[quant\]"):
         build_optimizer(parameters, PACKED, 1e-3)
+
+
+def test_b_learns_so_many_times_faster_with_lora_plus():
+    weights = {f"layer.lora_{name}.default.weight": nn.Parameter(torch.ones(2, 2)) for name in "AB"}
+    weights["frozen"] = nn.Parameter(torch.ones(2, 2), requires_grad=False)
+    groups = build_optimizer(weights, Optim(), 0.01, 16.0).param_groups
+    assert [(group["lr"], group["times"], len(group["params"])) for group in groups] == [(0.01, 1, 1), (0.16, 16, 1)]
+    assert groups[1]["params"][0] is weights["layer.lora_B.default.weight"]
+    plain, plus = (default_lr(Adapter(lora_plus=times), 576) for times in (None, 16))
+    assert plus == pytest.approx(plain / 4, rel=0.05)  # A's rate: a quarter, B's four times it

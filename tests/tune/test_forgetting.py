@@ -98,7 +98,7 @@ def test_an_adapter_is_weakened_to_the_budget_and_served_as_judged(tiny, rows, s
     ("settings", "said"),
     [
         (["eval.forgetting=0.02"], "eval.panel"),
-        (["eval.forgetting=0.02", "adapter.kind=full", "eval.panel=[{suite}]"], "adapter.kind=lora"),
+        (["eval.forgetting=0.02", "adapter.kind=full", "adapter.r=null", "eval.panel=[{suite}]"], "adapter.kind=lora"),
         (["eval.panel=[{suite}/nothing]"], "suite.yaml"),
     ],
 )

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from whet.config.adapters import unheard
 from whet.config.places import beside, hidden, remote, without_secrets
 from whet.config.tree import Config
 from whet.errors import ConfigError
@@ -182,8 +183,8 @@ def build(tree: dict[str, Any]) -> Config:
         raise ConfigError("\n".join(lines)) from None
     if shown := [f"{key}: {why}" for key, name in named(config) if (why := hidden(name))]:
         raise ConfigError("\n".join(shown))
-    if config.model.quantize and config.adapter.kind == "full":
-        raise ConfigError("model.quantize: packed weights cannot train; use adapter.kind=lora or leave it out")
+    if told := unheard(config.adapter, config.model):
+        raise ConfigError("\n".join(told))
     if (config.data.fold or 0) >= (config.data.folds or 1):
         known = f"0 to {config.data.folds - 1}" if config.data.folds else "data.folds says into how many parts"
         raise ConfigError(f"data.fold: {config.data.fold} is not one of the parts; {known}")

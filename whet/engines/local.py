@@ -17,9 +17,10 @@ from whet.models.adapt import causal
 from whet.models.batch import common_start
 from whet.models.heads import Head
 from whet.models.logprobs import chosen
-from whet.models.memory import Memory, Packed, Single, length_of, size_of
-from whet.models.paged import PAGE, Pairs
+from whet.models.memory import Memory, Packed, Single, Start, size_of
+from whet.models.paged import PAGE
 from whet.models.tree import Tree
+from whet.models.virtual import virtual
 from whet.models.work import free_memory
 from whet.types import Delta, Prompt, Reply, Sampling
 
@@ -125,10 +126,10 @@ class Local:
             seen[prompt.source] += 1
         rows.sort(key=lambda row: (len(row.ids), row.ids))
         shared = common_start([row.ids for row in rows]) if self.packs and len(rows) > 1 else 0
-        begun: Pairs = {}
+        begun = self._start()
         if shared >= SHARED:
             self.between()
-            begun = Packed.begun(self._core, self.device, rows[0].ids[:shared])
+            begun = Start(Packed.begun(self._core, self.device, rows[0].ids[:shared], begun.pairs), shared)
         if sampling.choices:
             yield from self._choose(rows, begun, sampling)
             return
@@ -136,7 +137,7 @@ class Local:
         memory = self._memory(begun)
         hidden: list[Tensor] = []
         while waiting or going:
-            if group := self._entering(waiting, going, length_of(begun)):
+            if group := self._entering(waiting, going, begun.shared):
                 hidden.append(self._read(group, memory, begun))
                 going += group
             start = time.perf_counter()
@@ -155,12 +156,12 @@ class Local:
         loss = sum(row.losses) / len(row.losses) if row.losses else None
         return Reply(text, row.finish, len(row.ids), len(row.said), row.seconds, loss)
 
-    def _choose(self, rows: Sequence[Row], begun: Pairs, sampling: Sampling) -> Iterator[tuple[Row, str]]:
+    def _choose(self, rows: Sequence[Row], begun: Start, sampling: Sampling) -> Iterator[tuple[Row, str]]:
         """Yield each row with its text, one of the choices."""
         for ways, alike in groupby(rows, lambda row: row.ways):
             tree = Tree(ways)
             most = min(READ, self._room) if self.packs else 1
-            for group in _pieces(list(alike), length_of(begun), most, len(tree.tokens)):
+            for group in _pieces(list(alike), begun.shared, most, len(tree.tokens)):
                 start = time.perf_counter()
                 memory = self._memory(begun)
                 last = self._read(group, memory, begun)
@@ -218,15 +219,19 @@ class Local:
             waiting.popleft()
         return group
 
-    def _memory(self, begun: Pairs) -> Memory:
-        return Packed(self._core, self.device, begun) if self.packs else Single(self._core, self.device)
+    def _start(self) -> Start:
+        tokens = virtual(self.model)
+        return Start() if tokens is None else Start(Packed.led(self._core, self.device, tokens))
 
-    def _read(self, rows: Sequence[Row], memory: Memory, begun: Pairs) -> Tensor:
+    def _memory(self, begun: Start) -> Memory:
+        return Packed(self._core, self.device, begun.pairs) if self.packs else Single(self._core, self.device)
+
+    def _read(self, rows: Sequence[Row], memory: Memory, begun: Start) -> Tensor:
         """Read the prompts, note how likely their targets are, and return what comes after the prompts.
 
         Shapes: (B, H), the hidden states that say the first token of each reply.
         """
-        shared = length_of(begun)
+        shared = begun.shared
         memory.reserve([row.longest - shared for row in rows])
         after = []
         for group in _pieces(rows, shared, READ):
@@ -284,8 +289,8 @@ class Local:
             return
         row = self._row(0, prompt, sampling, False)
         shown = ""
-        memory = self._memory({})
-        hidden = self._read([row], memory, {})
+        memory = self._memory(begun := self._start())
+        hidden = self._read([row], memory, begun)
         while True:
             token = _draw(self._head(hidden), [row], sampling)
             ended = self._ends(row, int(token), sampling)

@@ -17,6 +17,7 @@ from whet.models.policy import Policy
 from whet.models.quantized import Quantize
 from whet.models.source import Say, is_file, is_folder, resolve
 from whet.models.start import base_name, model_folder, start_from
+from whet.models.virtual import ahead
 from whet.runs.run import Run
 
 
@@ -89,7 +90,8 @@ def open_model(name: str, model: Model | None = None, say: Say = lambda _: None)
     if found.adapted:
         check_base(found.base, found.about)
         weights = load_adapter(weights, found.folder)
-    engine = Local(weights, found.renderer, found.context, packs=Policy(weights).packs)
+    context = found.context - ahead(weights)
+    engine = Local(weights, found.renderer, context, packs=Policy(weights).packs)
     return Opened(engine, found.about, found.base)
 
 

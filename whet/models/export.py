@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from whet.errors import ModelError
-from whet.models.adapt import adapter_files, causal, load_adapter, merged
+from whet.models.adapt import adapter_files, causal, check_folds, load_adapter, merged
 from whet.models.load import check_folder, load
 from whet.models.quantized import Quantize, unpacked
 from whet.models.source import Base, is_file, is_folder, weights_digest
@@ -123,7 +123,8 @@ def export_merged(base_folder: Path, adapter: Path, target: Path, quantize: Quan
     adapter's whet.json says of its training (instruction, labels ...) goes along, so that the model is asked alike.
 
     Raises:
-        ModelError: the target is in use, or the merged model answers differently (nothing is then left there).
+        ModelError: the target is in use, or the merged model answers differently (nothing is then left there);
+            or the adapter is no change of the weights.
     """
     target = Path(os.path.abspath(target))  # noqa: PTH100 - "." has no name, and links stay as they are
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -133,6 +134,7 @@ def export_merged(base_folder: Path, adapter: Path, target: Path, quantize: Quan
     cpu = torch.device("cpu")
     probe = torch.randint(0, int(config["vocab_size"]), (2, 48), generator=torch.Generator().manual_seed(1))
     model = load_adapter(load(base_folder, torch.float32, cpu, quantize), adapter)
+    check_folds(model)
     with torch.no_grad():
         wanted = model(input_ids=probe).logits
     if quantize:

@@ -74,38 +74,41 @@ def of_gate(layer: Any, gate: Tensor, up: Tensor) -> Tensor | None:
     plain = own is not None and getattr(layer.forward, "__func__", None) is _forward and _plain(layer, gate)
     if not plain or packed(layer.base_layer):
         return None
-    (name,) = layer.active_adapters
-    adapter = layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name]
-    return _LowRankOfGate.apply(gate, up, layer.base_layer, *adapter, own)  # type: ignore[no-any-return, no-untyped-call]
+    return _LowRankOfGate.apply(gate, up, layer.base_layer, *_adapter(layer), own)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def fuse(model: nn.Module) -> None:
     """Make every plain LoRA layer of a PEFT model run in one pass; where it cannot, PEFT's own forward runs."""
     for module in model.modules():
         plain = type(module) is PeftLinear and type(module.base_layer) is nn.Linear
-        if plain or (isinstance(module, LoraLayer) and packed(module.base_layer)):
+        svd = hasattr(module, "lora_E")  # AdaLoRA's, a LoraLayer of another form
+        if plain or (isinstance(module, LoraLayer) and not svd and packed(module.base_layer)):
             module.forward = MethodType(_forward, module)
 
 
 def _forward(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     if args or kwargs or not _plain(self, x):
         return type(self).forward(self, x, *args, **kwargs)  # type: ignore[no-any-return]
-    (name,) = self.active_adapters
-    down, up, scale = self.lora_A[name].weight, self.lora_B[name].weight, self.scaling[name]
-    return _LowRank.apply(x, self.base_layer, down, up, scale)  # type: ignore[no-any-return, no-untyped-call]
+    return _LowRank.apply(x, self.base_layer, *_adapter(self))  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _adapter(layer: Any) -> tuple[Tensor, Tensor, float]:
+    """Return a layer's matrices and their scale; those of two adapters of one scale as one of both their ranks."""
+    names = layer.active_adapters
+    down, up = ([part[name].weight for name in names] for part in (layer.lora_A, layer.lora_B))
+    scale = layer.scaling[names[0]]
+    return (down[0], up[0], scale) if len(names) == 1 else (torch.cat(down), torch.cat(up, 1), scale)
 
 
 def _plain(layer: Any, x: Tensor) -> bool:
-    """Say whether a layer has one adapter of the plain kind, in force, and nothing else to do."""
+    """Say whether a layer has adapters of the plain kind and of one scale, in force, and nothing else to do."""
     names = layer.active_adapters
-    if layer.disable_adapters or layer.merged or len(names) != 1:
+    if layer.disable_adapters or layer.merged or not names:
         return False
-    (name,) = names
     return (
-        name in layer.lora_A
-        and name not in layer.lora_variant
-        and not layer.lora_bias[name]
-        and (isinstance(layer.lora_dropout[name], nn.Identity) or not layer.training)
+        all(name in layer.lora_A and name not in layer.lora_variant and not layer.lora_bias[name] for name in names)
+        and len({layer.scaling[name] for name in names}) == 1
+        and (not layer.training or all(isinstance(layer.lora_dropout[name], nn.Identity) for name in names))
         and not layer.base_layer.weight.requires_grad
         and not torch.is_autocast_enabled(x.device.type)
         and (packed(layer.base_layer) or x.dtype == layer.base_layer.weight.dtype)

@@ -1,6 +1,7 @@
 """What a model remembers of prompts while it answers them: keys and values, the shared start's only once."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from whet.models.attention import Bucket, suits_once
 from whet.models.packed import Layout, states
 from whet.models.paged import Pages, Pairs
 from whet.models.tree import Tree
+from whet.models.virtual import Virtual
 
 
 def length_of(start: Pairs) -> int:
@@ -21,6 +23,14 @@ def length_of(start: Pairs) -> int:
 def size_of(start: Pairs) -> int:
     """Return how many bytes a start takes."""
     return sum(part.nbytes for pair in start.values() for part in pair)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What all rows continue: the keys and values of virtual tokens, and of `shared` tokens of the prompts."""
+
+    pairs: Pairs = field(default_factory=dict)
+    shared: int = 0
 
 
 class Memory(Protocol):
@@ -175,12 +185,34 @@ class Packed:
         self.pages = Pages(device)
 
     @classmethod
-    def begun(cls, core: nn.Module, device: torch.device, ids: Sequence[int]) -> Pairs:
-        """Return the keys and values of a start that many rows share."""
-        reader = cls(core, device)
+    def begun(cls, core: nn.Module, device: torch.device, ids: Sequence[int], after: Pairs | None = None) -> Pairs:
+        """Return the keys and values of a start that many rows share, after those that they continue."""
+        reader = cls(core, device, after)
         reader.read([ids])
-        slots = reader.pages.slots([0])
-        return {layer: reader.pages.at(layer, slots) for layer in reader.pages.layers}
+        return reader._all()
+
+    @classmethod
+    def led(cls, core: nn.Module, device: torch.device, tokens: Virtual) -> Pairs:
+        """Return the keys and values of virtual tokens."""
+        read = tokens.embeddings(torch.zeros(0, dtype=torch.long, device=device))
+        if pairs := tokens.pairs(read):
+            return pairs
+        reader = cls(core, device)
+        reader.pages.extend(0, tokens.count)
+        layout = _Filling([tokens.count], reader.pages.slots([0]), reader)
+        states(core, read, torch.arange(tokens.count, device=device), layout)
+        return reader._all()
+
+    def _all(self) -> Pairs:
+        """Return what the only row and what it continues have come to."""
+        slots, start = self.pages.slots([0]), self.start
+        own = {layer: self.pages.at(layer, slots) for layer in self.pages.layers}
+        if not start:
+            return own
+        return {
+            layer: (torch.cat([start[layer][0], key], 2), torch.cat([start[layer][1], value], 2))
+            for layer, (key, value) in own.items()
+        }
 
     def reserve(self, lengths: Sequence[int]) -> None:
         """See Memory.reserve."""

@@ -201,7 +201,11 @@ def sees_as_configured(inner: Any, layout: Layout) -> bool:
 
 
 def states(core: nn.Module, ids: Tensor, places: Tensor, layout: Layout) -> Tensor:
-    """Return the last hidden state after each token. Shapes: ids (N,), places (N,); result (N, H)."""
+    """Return the last hidden state after each token.
+
+    Shapes: ids (N,), or embeddings (N, H); places (N,); result (N, H).
+    """
     ready = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=ids.device)  # a mask of this shape is taken as it is
-    out = core(input_ids=ids[None], position_ids=places[None], attention_mask=ready, use_cache=False, layout=layout)
+    read = {"input_ids" if ids.ndim == 1 else "inputs_embeds": ids[None]}
+    out = core(**read, position_ids=places[None], attention_mask=ready, use_cache=False, layout=layout)
     return out.last_hidden_state[0]  # type: ignore[no-any-return]

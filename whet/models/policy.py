@@ -18,6 +18,8 @@ from whet.models.heads import Head
 from whet.models.logprobs import chosen
 from whet.models.offload import kept_on_host
 from whet.models.packed import Layout, disable, enable, sees_as_configured, states
+from whet.models.ranks import regulariser
+from whet.models.virtual import Led, ahead, virtual
 from whet.models.work import Work
 
 
@@ -60,8 +62,10 @@ class Policy:
         if self.packs and not self._agrees(prefix=4):
             self.packs = False
             disable(inner)
+        kind = type(inner).__name__
+        if not self.packs and ahead(model):
+            raise ModelError(f"adapter.kind: {kind} takes no virtual tokens from whet; use adapter.kind=lora")
         if not self.packs and not self._agrees(prefix=0):
-            kind = type(inner).__name__
             raise ModelError(
                 f"model.name: {kind} computes its answers in a way that whet cannot follow; choose another"
             )
@@ -92,9 +96,13 @@ class Policy:
             layer._gradient_checkpointing_func = again  # type: ignore[assignment]
 
     @classmethod
-    def trained(cls, model: nn.Module, adapter: Adapter, *, seed: int, autocast: bool) -> "Policy":
-        """Return a policy with the adapter attached (or every weight set to train)."""
-        return cls(attach(model, adapter, seed), autocast=autocast)
+    def trained(cls, model: nn.Module, adapter: Adapter, *, seed: int, autocast: bool, steps: int = 0) -> "Policy":
+        """Return a policy with the adapter attached (or its own weights set to train) for so many steps."""
+        return cls(attach(model, adapter, seed, steps), autocast=autocast)
+
+    def regulariser(self) -> Tensor | None:
+        """Return what the adapter adds to the loss of a step, whatever its rows."""
+        return regulariser(self.model)
 
     def _precision(self) -> torch.autocast | nullcontext[None]:
         return torch.autocast(self.device.type, torch.bfloat16) if self._autocast else nullcontext()
@@ -157,11 +165,27 @@ class Policy:
             out = self._core(input_ids=self._there(batch.tokens), use_cache=False).last_hidden_state
             return out.flatten(0, 1), torch.arange(-1, batch.tokens.numel() - 1).view_as(batch.tokens)
         flat = flatten(batch)
-        layout = Layout(flat.lengths, len(batch.prefix), self.device, branches=flat.branches)
-        hidden = states(self._core, self._there(flat.ids), self._there(flat.places), layout)
+        ids, places, before, start = self._there(flat.ids), flat.places, flat.before, len(batch.prefix)
+        if (tokens := virtual(self.model)) is None:
+            layout = Layout(flat.lengths, start, self.device, branches=flat.branches)
+        else:
+            layout = Led(tokens, flat.lengths, start, self.device, branches=flat.branches)
+            ids, before = tokens.embeddings(ids), before + tokens.count
+            places = torch.cat([torch.arange(tokens.count), places + tokens.count])
+        hidden = states(self._core, ids, self._there(places), layout)
         if not sees_as_configured(self._inner, layout):
             raise NotImplementedError("a window that only transformers' own mask knows of")
-        return hidden, flat.before
+        return hidden, before
+
+    def _plainly(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits and last hidden states of the model's own forward pass. Shapes: (B, T, V), (B, T, H)."""
+        states = list[Tensor]()
+        hook = self._core.register_forward_hook(lambda _module, _given, out: states.append(out.last_hidden_state))
+        try:
+            logits = self.model(input_ids=ids).logits
+        finally:
+            hook.remove()
+        return logits[:, -ids.shape[1] :].float(), states[0][:, -ids.shape[1] :].cpu()  # behind virtual tokens
 
     @torch.no_grad()
     def _agrees(self, prefix: int) -> bool:
@@ -184,12 +208,11 @@ class Policy:
         try:
             ours = Policy.__call__(self, batch).logprobs[:, 1:].cpu()
             with self._precision():
-                logits = self._inner(input_ids=tokens.to(self.device)).logits.float()
-                theirs = self._core(input_ids=tokens.to(self.device), use_cache=False).last_hidden_state.cpu()
+                logits, theirs = self._plainly(tokens.to(self.device))
                 hidden, before = self.hidden(batch)
         except torch.OutOfMemoryError:
             raise
-        except (RuntimeError, TypeError, ValueError, AttributeError):
+        except (RuntimeError, TypeError, ValueError, AttributeError, LookupError):
             return False
         finally:
             self.model.train(was_training)

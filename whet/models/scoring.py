@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from whet.config.tree import Adapter
 from whet.errors import ModelError
-from whet.models.adapt import attach, causal, merged, trainable
+from whet.models.adapt import attach, causal, learned, merged
 from whet.models.batch import Batch
 from whet.models.load import load
 from whet.models.offload import kept_on_host
@@ -40,9 +40,9 @@ class Scoring(Policy):
         model.add_module(HEAD, self.score)
 
     @classmethod
-    def trained(cls, model: nn.Module, adapter: Adapter, *, seed: int, autocast: bool) -> "Scoring":
-        """Return a scoring policy with the adapter attached (or every weight set to train)."""
-        return cls(attach(model, adapter, seed), autocast=autocast, seed=seed)
+    def trained(cls, model: nn.Module, adapter: Adapter, *, seed: int, autocast: bool, steps: int = 0) -> "Scoring":
+        """Return a scoring policy with the adapter attached (or its own weights set to train) for so many steps."""
+        return cls(attach(model, adapter, seed, steps), autocast=autocast, seed=seed)
 
     def __call__(self, batch: Batch) -> Outputs:
         """Return the value of each row. Shapes: values (B,) float32."""
@@ -64,9 +64,9 @@ def write_scoring(policy: Scoring, adapter: Adapter, base: Path, folder: Path, p
     """
     cpu = torch.device("cpu")
     whole = load(base, torch.float32, cpu)
-    if adapter.kind == "lora":
+    if adapter.kind != "full":
         whole = attach(whole, adapter, 0)
-    known = {name: value.detach().float().cpu() for name, value in trainable(policy.model).items()}
+    known = {name: value.detach().float().cpu() for name, value in learned(policy.model).items()}
     head = known.pop(f"{HEAD}.weight")
     if strange := whole.load_state_dict(known, strict=False).unexpected_keys:
         raise ModelError(f"{folder}: {strange[0]} has no place in the base model")

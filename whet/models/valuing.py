@@ -29,9 +29,9 @@ class Valuing(Policy):
         model.add_module(HEAD, self.value)
 
     @classmethod
-    def trained(cls, model: nn.Module, adapter: Adapter, *, seed: int, autocast: bool) -> "Valuing":
-        """Return such a policy with the adapter attached (or every weight set to train)."""
-        return cls(attach(model, adapter, seed), autocast=autocast)
+    def trained(cls, model: nn.Module, adapter: Adapter, *, seed: int, autocast: bool, steps: int = 0) -> "Valuing":
+        """Return such a policy with the adapter attached (or its own weights set to train) for so many steps."""
+        return cls(attach(model, adapter, seed, steps), autocast=autocast)
 
     def __call__(self, batch: Batch) -> Outputs:
         """Return the log-probabilities of the tokens that train and the values before them."""

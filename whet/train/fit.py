@@ -76,6 +76,8 @@ def fit(
             parts.append(loss.total.detach())
             for name, value in loss.metrics.items():
                 said[name].append(value)
+        if (more := policy.regulariser()) is not None:
+            more.backward()  # type: ignore[no-untyped-call]
         # The only wait for the device: nothing is known of a step before all of it is under way.
         norm = float(nn.utils.clip_grad_norm_(list(parameters.values()), pace.clip))
         total = sum(map(float, parts))
@@ -83,7 +85,7 @@ def fit(
             optimizer.zero_grad()
             raise TrainingError(_not_finite(policy, number, total, pace))
         for group in optimizer.param_groups:
-            group["lr"] = pace.rate(number)
+            group["lr"] = pace.rate(number) * group.get("times", 1)
         optimizer.step()
         optimizer.zero_grad()
         trained = sum(float(batch.weights.sum()) for batch in batches)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from whet.config.adapters import VIRTUAL
 from whet.config.tree import Config, Data, Method
 from whet.data.split import Splits
 from whet.errors import DataError, Problem, UsageError
@@ -93,6 +94,8 @@ def check_options(config: Config, method: str) -> None:
         deaf.append(f"data.overlong={config.data.overlong}")
     if method == "reward" and config.model.quantize:
         deaf.append("model.quantize")
+    if method == "reward" and config.adapter.kind in VIRTUAL:
+        deaf.append(f"adapter.kind={config.adapter.kind}")
     if method in ("grpo", "online_dpo") and asked.group == 1:
         raise UsageError(f"method.group: {method} compares the replies to a prompt, so it needs 2 at least")
     if deaf:

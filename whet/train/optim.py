@@ -3,18 +3,24 @@
 import math
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from whet.config.tree import Optim
+from whet.config.tree import Adapter, Kind, Optim
 from whet.errors import UsageError
 
 GENTLE = 0.1  # of the rate of learning answers: what learning from judged replies takes
 
 
-def default_lr(kind: Literal["lora", "full"], hidden: int, method: str = "sft") -> float:
+TIMES: dict[Kind, float] = {
+    "lora": 1, "dora": 1, "adalora": 2, "vera": 10, "oft": 1, "ia3": 10, "prompt": 30, "prefix": 10, "full": 0.1,
+}  # fmt: skip
+"""What each kind's best rate is of LoRA's (docs/defaults.md)."""
+
+
+def default_lr(adapter: Adapter, hidden: int, method: str = "sft") -> float:
     """Return the peak learning rate for a model of this width.
 
     LoRA's best rate falls with the square root of the width or a little faster and lies about ten times above
@@ -22,7 +28,8 @@ def default_lr(kind: Literal["lora", "full"], hidden: int, method: str = "sft") 
     models of width 576 (docs/defaults.md).
     """
     lora = 5e-4 * math.sqrt(2048 / hidden)
-    return float(f"{(lora if kind == 'lora' else lora / 10) * (1 if method in ('sft', 'distil') else GENTLE):.2g}")
+    times = TIMES[adapter.kind] / math.sqrt(adapter.lora_plus or 1)  # so that the mean of A's and B's stays
+    return float(f"{lora * times * (1 if method in ('sft', 'distil') else GENTLE):.2g}")
 
 
 def default_epochs(rows: int) -> float:
@@ -48,16 +55,26 @@ def rate(step: int, total: int, peak: float, warmup: int, schedule: Literal["cos
     return peak * (1 - done if schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def build_optimizer(parameters: Mapping[str, nn.Parameter], optim: Optim, lr: float) -> torch.optim.Optimizer:
+def build_optimizer(
+    parameters: Mapping[str, nn.Parameter], optim: Optim, lr: float, lora_plus: float | None = None
+) -> torch.optim.Optimizer:
     """Return AdamW over the parameters that train; matrices decay, biases and norms do not.
+
+    `lora_plus` is how many times faster LoRA's B learns. A group's rate is that of the step times its `times`.
+
+    Source: LoRA+ (Hayou et al. 2024, arXiv:2402.12354, section 4).
 
     Raises:
         UsageError: moments that need what is not here.
     """
-    decayed = [p for p in parameters.values() if p.ndim >= 2]
-    plain = [p for p in parameters.values() if p.ndim < 2]
-    groups = [{"params": decayed, "weight_decay": optim.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    groups = [group for group in groups if group["params"]]
+    training = {name: p for name, p in parameters.items() if p.requires_grad}
+    quick = {name: p for name, p in training.items() if lora_plus and ".lora_B." in name}
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in part.values() if (p.ndim >= 2) == decays], "weight_decay": decay, "times": times}
+        for part, times in (({n: p for n, p in training.items() if n not in quick}, 1.0), (quick, lora_plus or 1.0))
+        for decays, decay in ((True, optim.weight_decay), (False, 0.0))
+    ]
+    groups = [{**group, "lr": lr * group["times"]} for group in groups if group["params"]]
     betas = (optim.beta1, optim.beta2)
     if optim.moments is None:
         return torch.optim.AdamW(groups, lr=lr, betas=betas)

@@ -46,7 +46,7 @@ def make(config: Config, count: int, hidden: int, method: str = "sft") -> Plan:
     steps = optim.steps or max(1, math.ceil(epochs * per_epoch))
     every = config.eval.every or max(1, min(steps, math.ceil(per_epoch / 2)))
     return Plan(
-        lr=optim.lr or default_lr(config.adapter.kind, hidden, method),
+        lr=optim.lr or default_lr(config.adapter, hidden, method),
         epochs=round(steps / per_epoch, 2) if optim.steps else epochs,
         rows=rows,
         steps=steps,

@@ -3,28 +3,28 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from whet.config.tree import Config
 from whet.data.content import content_hash
-from whet.data.judged import Judged, RenderedJudged, render_judged
+from whet.data.judged import Judged
 from whet.data.outline import SIDES
 from whet.data.place import asked
-from whet.data.preflight import Rendered, instruction_for, longest_row, render_all, with_instruction
+from whet.data.preflight import Rendered, instruction_for, longest_row, with_instruction
 from whet.data.read import read
 from whet.data.render import Renderer
 from whet.data.split import Splits, check_apart, draw, part, prompts
-from whet.errors import DataError, ModelError, Problem, UsageError
+from whet.errors import DataError, Problem, UsageError
 from whet.models.export import read_about
 from whet.models.load import check_folder, context_of
 from whet.models.source import Base, weights_digest
 from whet.models.start import start_from
 from whet.train.kinds import ONLINE, check_options, method_for
-from whet.train.mix import mix
+from whet.train.lessons import lessons_of
 from whet.train.rewards import Rewards, rewards_of
 from whet.train.teacher import Teacher, teacher_of
-from whet.types import Chat, Dataset, Example, Feedback, Preference, Progress, Prompt, Text, Tokens
+from whet.types import Chat, Dataset, Example, Feedback, Preference, Progress, Prompt, Tokens
 
 
 @dataclass(frozen=True)
@@ -131,12 +131,11 @@ def prepare(config: Config, show: Progress) -> Prepared:
     instruction = instruction_for(config.data.instruction or before, bool(dataset.labels))
     splits = _all_instructed(splits, instruction)
     teacher = teacher_of(config, renderer, show) if method == "distil" else None
-    context = min(context_of(base.folder), teacher.context if teacher else 1 << 30)
+    context = min(_context(config, base), teacher.context if teacher else 1 << 30)
     longest = longest_row(config.data, context)
     questions = prompts((*splits.train, *splits.validation, *splits.test)) if method in ONLINE else ()
     rewards = rewards_of(config, questions, dataset.labels, show) if questions else None
-    way = _questions if isinstance(splits.train[0], Prompt) else _replies
-    lessons = (_answers if isinstance(splits.train[0], Chat | Text) else way)(config, splits, renderer, longest, method)
+    lessons = lessons_of(config, splits, renderer, longest, method)
     if lessons.validation is None:
         later.append("no validation rows: early stopping is off; set data.validation or data.shares")
     later += lessons.notes
@@ -168,6 +167,18 @@ def prepare(config: Config, show: Progress) -> Prepared:
     return prepared
 
 
+def _context(config: Config, base: Base) -> int:
+    """Return the longest row that the model can read, in tokens.
+
+    Raises:
+        UsageError: virtual tokens leave no room for one.
+    """
+    whole = context_of(base.folder)
+    if config.adapter.ahead >= whole:
+        raise UsageError(f"adapter.virtual_tokens: the model's context is {whole:,} tokens; ask for fewer")
+    return whole - config.adapter.ahead
+
+
 def _demand_questions(prepared: Prepared, config: Config, show: Progress) -> None:
     """Make sure that there are questions to be asked, and say how many leave no room for a reply.
 
@@ -184,89 +195,6 @@ def _demand_questions(prepared: Prepared, config: Config, show: Progress) -> Non
         raise DataError([Problem(str(config.data.train), 0, what)])
     if left := every - len(asked):
         show.say(f"{left:,} of {every:,} questions leave no room for a reply and are not asked")
-
-
-@dataclass(frozen=True, slots=True)
-class _Lessons:
-    """What trains and validates, as tokens."""
-
-    train: Rendered
-    validation: Rendered | None
-    notes: Sequence[str]
-    mixed: int = 0
-    digests: Mapping[str, str] = field(default_factory=dict)
-    judged: tuple[Judged, ...] | None = None
-    held_out: tuple[Judged, ...] = ()
-
-
-def _answers(config: Config, splits: Splits, renderer: Renderer, longest: int, method: str) -> _Lessons:
-    """Return answers to be learned."""
-    data = config.data
-    if method in ONLINE:
-        _unmixed(config, method)
-    mixed = mix(data, splits)
-    besides = render_all(mixed.rows, renderer, data, longest) if mixed.rows else Rendered(())
-    train = besides + render_all(splits.train, renderer, data, longest)
-    held_out = draw(splits.validation, config.eval.validation_limit)
-    validation = render_all(held_out, renderer, data, longest) if held_out else None
-    notes = [*mixed.notes, *train.notes()]
-    return _Lessons(train, validation, notes, len(besides.rows), dict(mixed.digests))
-
-
-def _unmixed(config: Config, method: str) -> None:
-    if config.data.mix:
-        raise UsageError(f"data.mix: {method} learns from its own replies, so nothing can be mixed in; leave it out")
-
-
-def _questions(config: Config, splits: Splits, renderer: Renderer, longest: int, method: str) -> _Lessons:
-    """Return prompts whose replies are yet to be drawn: as tokens, of which none trains.
-
-    Raises:
-        DataError: the template refuses some of them, or all are too long.
-    """
-    _unmixed(config, method)
-
-    def rendered(examples: Sequence[Example]) -> Rendered:
-        rows, problems = list[Tokens](), list[Problem]()
-        for prompt in prompts(examples):
-            path, _, line = prompt.source.rpartition(":")
-            try:
-                ids = renderer.prompt(prompt.messages, prompt.tools)
-            except ModelError as error:
-                what = f"{error}; change the row, or choose a model whose template takes it"
-                problems.append(Problem(path, int(line) if line.isdigit() else 0, what))
-                continue
-            rows.append(Tokens(tuple(ids), (0.0,) * len(ids), prompt.source))
-        if problems:
-            raise DataError(problems)
-        kept = tuple(row for row in rows if len(row.ids) <= longest)
-        return Rendered(kept, dropped=len(rows) - len(kept), written=tuple(len(row.ids) for row in rows))
-
-    train = rendered(splits.train)
-    if not train.rows:
-        raise DataError([Problem(str(config.data.train), 0, "every prompt is longer than data.max_tokens")])
-    held_out = rendered(draw(splits.validation, config.eval.validation_limit))
-    return _Lessons(train, held_out if held_out.rows else None, train.notes())
-
-
-def _replies(config: Config, splits: Splits, renderer: Renderer, longest: int, method: str) -> _Lessons:
-    """Return judged replies to learn from, by prompt."""
-    if config.data.mix:
-        raise UsageError("data.mix: only answers can be mixed in (method.name=sft); leave it out")
-
-    def rendered(examples: Sequence[Example]) -> RenderedJudged:
-        rows = [row for row in examples if isinstance(row, Preference | Feedback)]
-        how = {"single": method == "kto", "scored": method == "reward"}
-        return render_judged(rows, renderer, config.data, longest, **how)
-
-    def flat(groups: Sequence[Judged]) -> Rendered:
-        return Rendered(tuple(row for group in groups for row in group.rows))
-
-    train = rendered(splits.train)
-    held_out = draw(splits.validation, config.eval.validation_limit)
-    groups = rendered(held_out).groups if held_out else ()
-    validation = flat(groups) if groups else None
-    return _Lessons(flat(train.groups), validation, train.notes(), judged=train.groups, held_out=groups)
 
 
 def read_sides(config: Config, show: Progress | None = None) -> tuple[Dataset, Splits, dict[str, str], list[str]]:

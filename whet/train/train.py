@@ -17,7 +17,7 @@ from whet.errors import Interrupted
 from whet.methods._base import Method
 from whet.methods._judged import Steps
 from whet.methods._rollout import FromRewards
-from whet.models.adapt import parameter_counts, trainable
+from whet.models.adapt import learned, parameter_counts
 from whet.models.checkpoint import (
     Checkpoint,
     folder_of,
@@ -27,28 +27,24 @@ from whet.models.checkpoint import (
     save,
 )
 from whet.models.export import write_model
-from whet.models.load import DTYPES, device_of, load, quick_dtype
 from whet.models.policy import Policy
 from whet.models.quantized import packed
+from whet.models.ranks import follow
 from whet.models.scoring import Scoring, write_scoring
-from whet.models.taught import Taught
-from whet.models.valuing import Valuing
 from whet.models.work import matrix_rate, peak_memory
 from whet.runs.run import Run
 from whet.train import optim
 from whet.train.about import about_model
+from whet.train.begin import copy_of_start, policy_of, precision
 from whet.train.doctor import Watch
 from whet.train.drift import check_drift
 from whet.train.fit import Pace, Record, fit, validation_loss
 from whet.train.journey import Journey, best_weights, load_weights, resume
-from whet.train.kinds import ONLINE
 from whet.train.learn import method_of
-from whet.train.online import asks_the_start
 from whet.train.plan import Plan, make
 from whet.train.prepare import Prepared
 from whet.train.room import Room, Rows, room
 from whet.train.stop import Stop
-from whet.train.teacher import gap_of, open_teacher
 from whet.train.watch import Divergence, verdict_on_curve
 from whet.types import Progress
 
@@ -105,12 +101,13 @@ def train(
         DriftError: the run was begun with other data, template, weights or settings.
     """
     check_drift(config, run, prepared, allow_drift)
-    policy, begun = _policy(config, run, prepared), _begun(config, run, prepared)
     plan = make(config, prepared.count, prepared.hidden, prepared.method)
+    policy, begun = policy_of(config, run, prepared, plan.steps), copy_of_start(config, run, prepared)
     longest = prepared.largest
     held = room(policy, config.optim, Rows(longest, longest * plan.rows), run)
-    parameters = trainable(policy.model)
-    optimizer = optim.build_optimizer(parameters, config.optim, plan.lr)
+    parameters = learned(policy.model)
+    optimizer = optim.build_optimizer(parameters, config.optim, plan.lr, config.adapter.lora_plus)
+    follow(policy.model, optimizer)
     journey = resume(run, parameters, optimizer, partial(_tell, run, show))
     steps = Steps(plan.rows, held.tokens, config.seed, policy.packs)
     method = method_of(config, prepared, steps, policy, run, show, stop, begun)
@@ -241,29 +238,6 @@ class Course:
         self.saved[:] = [time.monotonic()]
 
 
-def _policy(config: Config, run: Run, prepared: Prepared) -> Policy:
-    device = device_of(config.model.device)
-    dtype = _dtype(config, run, device)
-    full = config.adapter.kind == "full"
-    # Weights that train are kept in float32: bfloat16 cannot hold an update a thousand times smaller than itself.
-    model = load(prepared.base.folder, torch.float32 if full else dtype, device, config.model.quantize)
-    kinds: dict[str, type[Policy]] = {"reward": Scoring, "ppo": Valuing, "distil": Taught}
-    kind = kinds.get(prepared.method, Policy)
-    policy = kind.trained(model, config.adapter, seed=config.seed, autocast=full and dtype == torch.bfloat16)
-    if isinstance(policy, Taught) and prepared.teacher:
-        policy.listen(open_teacher(prepared.teacher, device, dtype), gap_of(config.method))
-    return policy
-
-
-def _begun(config: Config, run: Run, prepared: Prepared) -> Policy | None:
-    """Return a copy of the model that training begins with, where it is asked on the way and all weights train."""
-    if prepared.method not in ONLINE or config.adapter.kind != "full" or not asks_the_start(config, prepared):
-        return None
-    device = device_of(config.model.device)
-    model = load(prepared.base.folder, _dtype(config, run, device), device, config.model.quantize)
-    return Policy(model.requires_grad_(False))
-
-
 def _scored(course: Course, prepared: Prepared) -> Callable[[Path], None] | None:
     """Return what writes a model that scores, if it is one."""
     policy = course.policy
@@ -272,16 +246,6 @@ def _scored(course: Course, prepared: Prepared) -> Callable[[Path], None] | None
     probe = torch.tensor(prepared.judged[0].rows[0].ids)
     renderer, base = prepared.renderer, prepared.base.folder
     return lambda folder: write_scoring(policy, course.config.adapter, base, folder, renderer.padding(), probe)
-
-
-def _dtype(config: Config, run: Run, device: torch.device) -> torch.dtype:
-    """Return the precision of this run: measured once, so that a resumed run cannot measure otherwise."""
-    if config.model.dtype != "auto":
-        return DTYPES[config.model.dtype]
-    file = run.path / "precision.json"
-    if not file.exists():
-        run.write_json(file.name, str(quick_dtype(device)).removeprefix("torch."))
-    return DTYPES[run.read_json(file.name)]
 
 
 def _tell(run: Run, show: Progress, text: str) -> None:
@@ -333,7 +297,7 @@ def _finish(course: Course, prepared: Prepared, about: dict[str, Any], show: Pro
     show.say(curve)
     Watch(run, course.config, show.say).last_look(journey.step)
     device = course.policy.device
-    dtype = _dtype(course.config, run, device)
+    dtype = precision(course.config, run, device)
     about = {**about, "dtype": str(dtype).removeprefix("torch."), "device": device.type, "step": best}
     write_model(course.policy.finished(), run.path / "model", prepared.base, about, _scored(course, prepared))
     possible = matrix_rate(dtype, device) * journey.seconds

@@ -63,9 +63,10 @@ def _front_matter(report: Mapping[str, Any], merged: bool) -> str:
         fields["base_model"] = str(base.get("public_name") or base["name"])
         fields["base_model_relation"] = "finetune" if full else "adapter"
     scores = report.get("method") == "reward"
+    kind = str((report.get("adapter") or {}).get("kind") or "lora")
     fields["library_name"] = "transformers" if full or scores else "peft"
     fields["pipeline_tag"] = "text-classification" if scores else "text-generation"
-    fields["tags"] = ["whet", str(report.get("method") or "sft"), *([] if is_full(report) else ["lora"])]
+    fields["tags"] = ["whet", str(report.get("method") or "sft"), *([] if is_full(report) else [kind])]
     known = str(base.get("license") or "")
     if known.lower() in LICENSES:
         fields["license"] = known.lower()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
+from whet.config.adapters import LINEAR
 from whet.config.tree import Config
 from whet.engines.local import Local
 from whet.engines.open import open_model
@@ -45,8 +46,9 @@ def panel(config: Config) -> Panel | None:
     """
     if config.eval.forgetting is not None and not config.eval.panel:
         raise UsageError("eval.forgetting: nothing says what must not be forgotten; name suites with eval.panel=FOLDER")
-    if config.eval.forgetting is not None and config.adapter.kind != "lora":
-        raise UsageError("eval.forgetting: only an adapter can be weakened; use adapter.kind=lora, or mix rows in")
+    if config.eval.forgetting is not None and config.adapter.kind not in LINEAR:
+        what = "only an adapter" if config.adapter.kind == "full" else f"no {config.adapter.kind}"
+        raise UsageError(f"eval.forgetting: {what} can be weakened; use adapter.kind=lora, or mix rows in")
     if not config.eval.panel:
         return None
     suites = [load_suite(name) for name in config.eval.panel]

@@ -50,7 +50,7 @@ class Job:
         scores = prepared.method == "reward"  # such a model says nothing
         name = str(prepared.base.folder if scores else run.path)
         engine = open_model(name, config.model, show.say).engine
-        base = engine if scores or config.adapter.kind == "lora" else base_engine(prepared, engine)
+        base = engine if scores or config.adapter.kind != "full" else base_engine(prepared, engine)
         found = measure(engine, base)
         report = described(config, run, prepared, trained, self.begun, start)
         report["data"]["questions"] = found.pop("questions")
@@ -87,7 +87,7 @@ def kept_abilities(
     if config.eval.forgetting is not None:
         budget = keep_to_budget(run, config, prepared, general, show, between)
     tuned = open_model(str(run.path), config.model, show.say).engine
-    base = tuned if config.adapter.kind == "lora" else base_engine(prepared, tuned)
+    base = base_engine(prepared, tuned) if config.adapter.kind == "full" else tuned
     return {"forgetting": {**budget, **forgotten(config, general, tuned, base, show, between)}}
 
 

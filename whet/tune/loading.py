@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from whet.config.adapters import VIRTUAL
 from whet.pages.markdown import fenced, inline
 from whet.tune.page import commands
 
@@ -47,7 +48,14 @@ def loading(report: Mapping[str, Any], merged: str | None) -> str:
         return "\n\n".join((says, *_ways(f"whet chat {named}", _code(report, merged, "transformers"), "transformers")))
     whole = "\n".join(commands(report).values())
     says = f"Base model: {inline(origin)}."
-    if is_full(report) or _on_the_hub(report):
+    virtual = (report.get("adapter") or {}).get("kind") in VIRTUAL
+    if virtual and not _on_the_hub(report):
+        says += (
+            " The adapter was trained on these weights, and its virtual tokens cannot be folded into them. PEFT by "
+            "itself would look for the base model on the hub: name its folder in adapter_config.json "
+            "(base_model_name_or_path)."
+        )
+    if virtual or is_full(report) or _on_the_hub(report):
         package = "transformers" if is_full(report) else "peft"
         return "\n\n".join((says, *_ways(whole, _code(report, f"{run}/model", package), package)))
     says += (

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
+from whet.config.adapters import VIRTUAL
 from whet.data.trail import sentences
 from whet.pages.words import clean, finite, number, template
 from whet.tune import plots, sections
@@ -76,7 +77,7 @@ def commands(report: Mapping[str, Any]) -> dict[str, str]:
         "Talk to it": f"whet chat {run}",
         "Have it answer": f"whet generate {run} --input prompts.jsonl --output replies.jsonl",
     }
-    if (report.get("adapter") or {}).get("kind") != "full":  # else it is one plain model already
+    if (report.get("adapter") or {}).get("kind") not in ("full", *VIRTUAL):  # one plain model already, or never
         told["Take it elsewhere"] = f"whet export {run} --merged merged-model"
     return told
 

@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from whet.config.adapters import settled
 from whet.config.load import dump
 from whet.config.tree import Config
 from whet.data.trail import follow
@@ -60,7 +61,7 @@ def described(
             "quantize": config.model.quantize,
         },
         "method": prepared.method,
-        "adapter": config.adapter.model_dump(),
+        "adapter": settled(config.adapter),
         "recipe": dump(config),
         "environment": run.read_json("run.json")["environment"],
         "lineage": learned_from(run),

@@ -179,7 +179,7 @@ def _ask_everyone(
         str(run.path), config.model, interview.show.say
     ).engine  # as saved, so what is judged is what is served
     engine.between = lambda: stop.check(str(run.path))
-    base = engine if config.adapter.kind == "lora" else base_engine(prepared, engine)
+    base = base_engine(prepared, engine) if config.adapter.kind == "full" else engine
     base.between = engine.between
     with switched_off(base.model):
         for contender in table.untuned(base):
