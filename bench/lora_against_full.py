@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from whet.config.tree import Adapter
 from whet.train.optim import default_lr
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
@@ -37,7 +38,7 @@ def trained(folder: Path, task: str, kind: str, rate: float) -> Path:
     run = folder / task / f"{kind}-{rate:g}"
     if not (run / "report.json").exists():
         files = [str(DATA / task / "train.jsonl"), "--test", str(DATA / task / "test.jsonl"), "--out", str(run)]
-        settings = [f"adapter.kind={kind}", f"optim.lr={rate * default_lr(kind, WIDTH):.3g}", *SIZE]
+        settings = [f"adapter.kind={kind}", f"optim.lr={rate * default_lr(Adapter(kind=kind), WIDTH):.3g}", *SIZE]
         whet("tune", *files, *settings)
     return run
 

@@ -63,7 +63,7 @@ def training(steps: int, name: str, files: tuple[str, str], per_step: int, adapt
         str(prepared.base.folder),
         _dtype(),
         adapter,
-        default_lr("lora" if adapter else "full", prepared.hidden),
+        default_lr(Adapter(kind="lora" if adapter else "full"), prepared.hidden),
         [[(list(rows[place].ids), list(rows[place].weights)) for place in step] for step in taken],
     )
 
@@ -73,7 +73,7 @@ def pairs(steps: int, per_step: int = 8) -> Workload:
     prepared = prepare(load(None, [], {"data.train": str(DATA / PAIRS)}), Quiet())
     groups = [group for group in prepared.judged or () if len(group.rows) == 2]
     taken = islice(order(len(groups), per_step, 0), steps)
-    rate = default_lr("lora", prepared.hidden, "dpo")
+    rate = default_lr(Adapter(), prepared.hidden, "dpo")
     rows = [[(list(row.ids), list(row.weights)) for at in step for row in groups[at].rows] for step in taken]
     return Workload("pairs", str(prepared.base.folder), _dtype(), LORA, rate, rows)
 

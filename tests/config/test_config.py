@@ -112,3 +112,11 @@ def test_every_recipe_loads_and_its_data_is_there(path):
     assert isinstance(config, Config)
     assert Path(config.data.train).is_file()
     assert yaml.safe_load(path.read_text())
+
+
+def test_graders_in_a_recipe_are_beside_it(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("method: {rewards: 'g.json*0.5, number*0.5'}\neval: {scorers: [number, judge.yaml]}\n")
+    config = load(recipe)
+    assert config.method.rewards == (f"{tmp_path}/g.json*0.5", "number*0.5")
+    assert config.eval.scorers == ("number", f"{tmp_path}/judge.yaml")

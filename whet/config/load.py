@@ -13,9 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from whet.config.adapters import unheard
 from whet.config.places import beside, hidden, remote, without_secrets
+from whet.config.section import listed
 from whet.config.tree import Config
 from whet.errors import ConfigError
 
+_GRADER = re.compile(r".+\.(json|ya?ml)(\s*\*[^*]*)?", re.IGNORECASE)  # a file, with its weight
 _SETTING = re.compile(r"[\w.]+=")
 NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)  # ValueError: a date that is none
 
@@ -50,7 +52,7 @@ def load(path: str | Path | None, overrides: Sequence[str] = (), given: Mapping[
     """Return the recipe at `path` (None: all defaults) with dotted overrides applied, e.g. "optim.lr=1e-5".
 
     `given` are further overrides whose values are text as it stands, whatever it looks like. Paths in the recipe's
-    data section are relative to the recipe; `hub:` names and URLs are not.
+    data section, and those of graders, are relative to the recipe; `hub:` names and URLs are not.
 
     Raises:
         ConfigError: every problem at once, one per line, each naming its key.
@@ -65,7 +67,7 @@ def load(path: str | Path | None, overrides: Sequence[str] = (), given: Mapping[
 
 
 def with_paths(tree: dict[str, Any], recipe: Path) -> dict[str, Any]:
-    """Return a recipe whose data are named as seen from here, not from the recipe."""
+    """Return a recipe whose data and graders are named as seen from here, not from the recipe."""
     if isinstance(data := tree.get("data"), dict):
         for key in ("train", "validation", "test"):
             if isinstance(data.get(key), str):
@@ -73,6 +75,13 @@ def with_paths(tree: dict[str, Any], recipe: Path) -> dict[str, Any]:
         for source in data["mix"] if isinstance(data.get("mix"), list) else ():
             if isinstance(source, dict) and isinstance(source.get("path"), str):
                 source["path"] = beside(recipe, source["path"])
+    for section, key in (("method", "rewards"), ("eval", "scorers")):
+        inner = tree.get(section)
+        names = listed(inner.get(key)) if isinstance(inner, dict) else None
+        if isinstance(inner, dict) and isinstance(names, list):
+            inner[key] = [
+                beside(recipe, name) if isinstance(name, str) and _GRADER.fullmatch(name) else name for name in names
+            ]
     return tree
 
 

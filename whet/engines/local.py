@@ -98,8 +98,8 @@ class Local:
     ) -> Iterator[tuple[int, Reply]]:
         """Yield (index, reply) as replies end; short prompts enter first.
 
-        What is drawn for a prompt depends on the seed and its source alone (and on its number among prompts of one
-        source), never on its company.
+        What is drawn for a prompt depends on the seed and its source alone, but for the folder (and on its number among
+        prompts of one source), never on its company.
 
         Raises:
             UsageError: a prompt leaves no room for a reply or a target; nothing is cut silently.
@@ -201,7 +201,7 @@ class Local:
             what = f"the prompt has {len(ids):,} tokens" + (f", {need:,} with its answer," if targets or ways else "")
             raise UsageError(f"{where}{what} and the model's context is {self.context:,}; shorten it")
         longest = min(self.context, max(need, len(ids) + sampling.max_tokens))
-        return Row(place, ids, targets, ways, longest, random.Random(f"{sampling.seed}:{prompt.source}:{number}"))
+        return Row(place, ids, targets, ways, longest, _dice(sampling, prompt, number))
 
     def _entering(self, waiting: deque[Row], going: Sequence[Row], shared: int) -> list[Row]:
         """Take the rows that enter now off those that wait."""
@@ -303,6 +303,10 @@ class Local:
             self.between()
             hidden = memory.step(token)
         yield Delta(self.renderer.decode(row.said)[len(shown) :], row.finish)
+
+
+def _dice(sampling: Sampling, prompt: Prompt, number: int) -> random.Random:
+    return random.Random(f"{sampling.seed}:{prompt.source.rpartition('/')[2]}:{number}")
 
 
 def _pieces(rows: Sequence[Row], shared: int, most: int, more: int = 0) -> Iterator[list[Row]]:

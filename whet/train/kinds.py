@@ -72,6 +72,10 @@ HEARD = {
 """The settings of `method` that have a say with each."""
 
 
+FORMER = {"group": 8, "updates": 1, "kl": 0.0}
+"""Defaults that older runs wrote into their recipe, which then ask for nothing."""
+
+
 def check_options(config: Config, method: str) -> None:
     """Make sure that no setting is one that this method would not hear.
 
@@ -79,7 +83,9 @@ def check_options(config: Config, method: str) -> None:
         UsageError: every such setting is named.
     """
     plain, asked = Method(), config.method
-    told = [name for name in Method.model_fields if getattr(asked, name) != getattr(plain, name)]
+    told = [
+        name for name in Method.model_fields if getattr(asked, name) not in (getattr(plain, name), FORMER.get(name))
+    ]
     deaf = [f"method.{name}" for name in told if name not in ("name", *HEARD[method])]
     if asked.label_smoothing and asked.loss in ("hinge", "ipo"):
         deaf.append(f"method.label_smoothing (with loss={asked.loss})")
