@@ -15,6 +15,7 @@ from whet.methods.orpo import ORPO
 from whet.methods.ranking import Ranking
 from whet.methods.simpo import SimPO
 from whet.models.policy import Outputs
+from whet.train.fit import means
 from whet.types import Tokens
 
 
@@ -125,3 +126,9 @@ def test_steps_go_on_where_they_stopped():
         return [[batch.tokens.tolist() for batch in next(steps)] for _ in range(count)]
 
     assert seen(0, 6)[4:] == seen(4, 2)
+
+
+def test_gains_of_good_and_bad_replies_are_each_over_their_own_number():
+    said = {"better": [torch.tensor([6.0, 3.0]), torch.tensor([0.0, 0.0])], "worse": [torch.tensor([-2.0, 1.0])]}
+    told = {"never": [torch.tensor([0.0, 0.0])], "loss": [torch.tensor(8.0)]}
+    assert means(said | told, 4.0) == {"better": 2.0, "worse": -2.0, "loss": 2.0}

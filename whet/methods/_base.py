@@ -15,7 +15,7 @@ from whet.models.policy import Outputs
 class Loss:
     """A loss summed over the batch, never averaged: `fit` divides once per step, and the metrics beside it alike.
 
-    Shapes: total (), each metric ().
+    Shapes: total (), each metric (), or (2,): a sum, and what is to divide it instead of the step's count.
     """
 
     total: Tensor

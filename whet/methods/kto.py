@@ -54,12 +54,14 @@ class KTO(FromJudged):
 
 
 def _figures(batch: Graded, gained: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Return sums over replies: `accuracy`, those on the right side of the baseline; the gains of good and bad ones."""
+    """Return sums over replies: `accuracy`, those on the right side of the baseline; the gains of good and bad ones,
+    each over as many as there are.
+    """
     good = batch.grades > 0.5
     right = torch.where(good, gained > batch.baseline, gained < batch.baseline)
     return {
         "accuracy": right.float().sum(),
-        "better": gained[good].sum(),
-        "worse": gained[~good].sum(),
+        "better": torch.stack([gained[good].sum(), good.sum()]),
+        "worse": torch.stack([gained[~good].sum(), (~good).sum()]),
         "moved": torch.tensor(batch.baseline * len(gained)),
     }

@@ -61,8 +61,8 @@ class Reward(FromJudged):
         return Loss(
             (each * share).sum(),
             {
-                "accuracy": right,
-                "margin": (gap.detach() * decided).sum(),
+                "accuracy": torch.stack([right, decided.sum()]),
+                "margin": torch.stack([(gap.detach() * decided).sum(), decided.sum()]),
                 "mean": (values[better] + values[worse]).detach().mul(share / 2).sum(),
             },
         )

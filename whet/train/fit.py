@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -91,7 +91,7 @@ def fit(
         trained = sum(float(batch.weights.sum()) for batch in batches)
         tokens = sum(int((batch.shared + batch.lengths).sum()) for batch in batches)
         flop = sum(policy.work(batch) for batch in batches)
-        metrics = {name: sum(map(float, values)) / count for name, values in said.items()}
+        metrics = means(said, count)
         yield Record(number, total / count, norm, pace.rate(number), tokens, trained, flop, metrics)
 
 
@@ -114,15 +114,26 @@ def validation_loss(
     """
     policy.model.eval()
     total = count = 0.0
-    said = defaultdict[str, float](float)
+    said = defaultdict[str, list[Tensor]](list)
     for batch in batches:
         between()
         loss = method.loss(policy(batch), batch)
         total += float(loss.total)
         for name, value in loss.metrics.items():
-            said[name] += float(value)
+            said[name].append(value)
         count += batch.count
     policy.model.train()
     if not math.isfinite(total):
         raise TrainingError("the validation loss is not finite; lower optim.lr, or use model.dtype=float32")
-    return total / count, {name: value / count for name, value in said.items()}
+    return total / count, means(said, count)
+
+
+def means(said: Mapping[str, Sequence[Tensor]], count: float) -> dict[str, float]:
+    """Return each metric over all micro-batches: divided by the step's count, or by its own; none where that is 0."""
+    found = dict[str, float]()
+    for name, values in said.items():
+        if values[0].ndim == 0:
+            found[name] = sum(map(float, values)) / count
+        elif (own := sum(float(value[1]) for value in values)) > 0:
+            found[name] = sum(float(value[0]) for value in values) / own
+    return found
