@@ -59,6 +59,12 @@ def test_replies_of_equal_worth_teach_nothing():
     assert batch.told["dead_groups"] == 1.0
 
 
+def test_a_reply_without_a_reward_never_loses_against_another():
+    (batch,) = next(made([float("nan"), 1.0, 1.0, 1.0]).steps())
+    assert batch.grades.tolist() == [0.0, 0.0]
+    assert not len(batch.better)
+
+
 def test_a_reply_without_a_reward_is_no_side_of_a_pair():
     method = made([float("nan"), 0.0, 1.0], group=3)
     (batch,) = next(method.steps())

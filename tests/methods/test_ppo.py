@@ -76,6 +76,13 @@ def test_a_reply_that_was_cut_off_has_the_reward_of_the_recipe():
     assert batch.returns[0][batch.weights[0] > 0].tolist() == [-2.0, -2.0]
 
 
+def test_a_reply_that_was_cut_off_is_not_scored_where_its_reward_is_known():
+    made, _ = method([float("nan")] * 2, ended=False, unended=-1.0, kl=0.0, decay=1.0, updates=1)
+    (batch,) = next(made.steps())
+    assert batch.told["unscored"] == 0.0
+    assert batch.told["reward"] == -1.0
+
+
 def test_the_loss_is_clipped_for_tokens_and_values():
     made, _ = method([1.0, 0.0], per_step=2, values=0.5, kl=0.0, decay=1.0, updates=2, value_weight=0.1)
     (batch,) = next(made.steps())

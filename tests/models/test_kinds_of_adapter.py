@@ -149,6 +149,14 @@ def test_switched_off_is_the_base_to_the_bit(tiny, rows, kind):
         assert not torch.allclose(made(batch).logprobs, before, atol=1e-3)
 
 
+def test_what_trains_is_the_same_after_the_adapter_was_switched_off(tiny, kind):
+    made = policy(tiny, KINDS[kind])
+    before = list(trainable(made.model))
+    with switched_off(made.model):
+        pass
+    assert list(trainable(made.model)) == before
+
+
 def test_a_saved_adapter_says_the_same_in_plain_peft_on_the_plain_base(tiny, tmp_path, kind):
     from peft import PeftModel
 

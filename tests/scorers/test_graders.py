@@ -173,7 +173,20 @@ def test_a_models_number_is_read_and_cut_to_the_range(reply, worth):
 
 
 @pytest.mark.parametrize(
-    "reply", ["3 of 4", "good", "", '{"result": true}', '{"result": NaN}', '{"steps": [1], "result": "ok"}', "4/5"]
+    "reply",
+    [
+        "3 of 4",
+        "good",
+        "",
+        '{"result": true}',
+        '{"result": NaN}',
+        '{"steps": [1], "result": "ok"}',
+        "4/5",
+        f'{{"result": 1{"0" * 400}}}',
+        '{"result": 1e999}',
+        "9" * 400,
+    ],
+    ids=lambda reply: reply[:20],
 )
 def test_a_reply_that_names_no_number_for_sure_is_told(reply):
     found = graded(judge(), "x", ask=says(reply)[0])

@@ -117,6 +117,12 @@ SOUND = {
     "nothing left to learn": run(loss=wave(0.01, 0.01, noise=0.004), held={"loss": [0.01, 0.01]}),
     "not halfway yet": run(loss=wave(4.0, 4.0, noise=0.3), held={"loss": [4.0, 4.001]}, planned=900),
     "the worse replies alone fall": run("dpo", loss=wave(0.69, 0.4), better=wave(0, 1, noise=2), worse=wave(0, -12)),
+    "replies of a student that listens to a teacher become short": run(
+        "distil", loss=wave(2.0, 0.2), reply_tokens=wave(71, 5, noise=1)
+    ),
+    "replies that a low beta lets go far": run(
+        "dpo", options={"beta": 0.01}, loss=wave(0.69, 0.39), better=wave(0, 10), worse=wave(0, -150, noise=5)
+    ),
     "both fall by less than a nat": run("dpo", loss=wave(0.69, 0.4), better=wave(0, -0.6), worse=wave(0, -0.9)),
     "likelihoods of a method without a start": run(
         "simpo", loss=wave(2.0, 0.5), better=wave(-80, -60, noise=30), worse=wave(-99, -140, noise=30)

@@ -1,6 +1,7 @@
 """Whole runs of the methods that draw their own replies: to a model, and through an interruption to the same bits."""
 
 import hashlib
+import json
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from whet.config.load import dump, load
-from whet.errors import Interrupted
+from whet.errors import Interrupted, UsageError
 from whet.models.adapt import trainable
 from whet.models.batch import collate
 from whet.models.load import load as load_model
@@ -17,6 +18,7 @@ from whet.models.policy import Policy
 from whet.models.valuing import Valuing
 from whet.runs.run import Run
 from whet.runs.store import create
+from whet.train.online import drawing
 from whet.train.prepare import prepare
 from whet.train.stop import Stop
 from whet.train.train import train
@@ -116,6 +118,45 @@ def test_replies_that_no_checkpoint_needs_are_removed(tiny, tmp_path):
     go(run, chosen)
     kept = sorted(int(file.stem) for file in (run.path / "drawn").glob("*.json"))
     assert kept == [3, 4, 5]
+
+
+def test_drawing_leaves_a_model_as_it_was_so_that_validation_draws_no_dropout(tiny, tmp_path):
+    chosen = config(tiny, write_rows(tmp_path / "rows.jsonl"), "grpo", "adapter.dropout=0.5")
+    prepared = prepare(chosen, Quiet())
+    policy = Policy.trained(
+        load_model(tiny, torch.float32, torch.device("cpu")), chosen.adapter, seed=0, autocast=False
+    )
+    draw = drawing(chosen, prepared, policy, lambda: None)
+    for training in (True, False):
+        policy.model.train(training)
+        draw(prepared.asked[:2], 1.0, 0)
+        assert policy.model.training is training
+
+
+def test_without_room_for_a_held_out_reply_nothing_validates(tiny, tmp_path):
+    rows = [{"question": f"say {at}", "answer": "a"} for at in range(40)]
+    held = [{"question": "x" * 460 + str(at), "answer": "a"} for at in range(4)]
+    for name, some in (("rows", rows), ("held", held)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in some))
+    settings = [f"data.validation={tmp_path / 'held.jsonl'}", "method.longest=60", "optim.steps=1"]
+    chosen = config(tiny, tmp_path / "rows.jsonl", "grpo", *settings)
+    show = Quiet()
+    prepared = prepare(chosen, show)
+    assert prepared.validation is None
+    assert "4 of 4 validation questions leave no room for a reply; early stopping is off" in show.said
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["method.name=ppo", "method.kl=0", "method.kl_target=1"], "method.kl: 0 stays 0"),
+        (["method.name=grpo", "method.clip_high=0.28"], r"method.clip_high \(with method.updates=1\): has no say"),
+    ],
+)
+def test_settings_that_cannot_do_what_they_say_are_refused(tiny, tmp_path, settings, said):
+    chosen = load(None, [f"data.train={write_rows(tmp_path / 'rows.jsonl')}", f"model.name={tiny}", *settings])
+    with pytest.raises(UsageError, match=said):
+        prepare(chosen, Quiet())
 
 
 def test_values_come_from_the_pass_that_says_how_likely_the_tokens_are(tiny):

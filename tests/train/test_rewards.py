@@ -172,7 +172,10 @@ def test_a_reward_model_scores_many_replies_as_plain_transformers_does(tiny, tmp
     whet("train", pairs, "--out", folder, f"model.name={tiny}", "method.name=reward", "optim.steps=2", "adapter.r=4",
          "model.dtype=float32")  # fmt: skip
     asked, replies = [prompt(at) for at in range(5)], ["yes", "no", "a much longer reply " * 5, "", "x" * 600]
-    found, why = rewards(quiet, f"run:{folder}", prompts=asked)(asked, replies)
+    made = rewards(quiet, f"run:{folder}", prompts=asked)
+    made.load()
+    assert [name.startswith("reward model ") for name in made.digests] == [True]
+    found, why = made(asked, replies)
     assert found[4] is None
     assert "context is 512" in why[0]
     model = AutoModelForSequenceClassification.from_pretrained(folder / "model").eval()

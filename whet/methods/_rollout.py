@@ -113,6 +113,11 @@ class Worth(Batch):
     rewards: Tensor
 
     @property
+    def asks(self) -> bool:
+        """Their rewards are known."""
+        return False
+
+    @property
     def count(self) -> float:
         """How many replies there are."""
         return float(len(self.rewards))
@@ -166,7 +171,7 @@ class FromRewards(ABC):
     def loss(self, outputs: Outputs, batch: Batch) -> Loss:
         """Return the loss of replies that are learned from, or the rewards of those that are not, their sign turned."""
         if isinstance(batch, Worth):
-            total = batch.rewards.sum().to(outputs.logprobs.device)
+            total = batch.rewards.sum()
             return Loss(-total, {"reward": total})
         return self.learned(outputs, batch)
 

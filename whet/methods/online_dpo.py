@@ -51,15 +51,15 @@ class OnlineDPO(FromRewards):
         """Return the micro-batches of a drawing."""
         places = self.asked(drawing)
         pairs = [(places[at], places[at + 1]) for at in range(0, len(places), 2)]
+        known = [tuple(drawing.rewards[at] for at in pair) for pair in pairs]
+        grades = [(0.0, 0.0) if None in both else both for both in known]  # a step of ties, of which one is unscored
         groups = [
-            Judged(
-                tuple(drawing.tries[at].row for at in pair), tuple(drawing.rewards[at] or 0.0 for at in pair)
-            )
-            for pair in pairs
-        ]  # fmt: skip
+            Judged(tuple(drawing.tries[at].row for at in pair), both)  # type: ignore[arg-type]
+            for pair, both in zip(pairs, grades, strict=True)
+        ]
         nats = [float(said.nats.sum()) for said in drawing.begun]
-        known = [nats[at : at + 2] for at in range(0, len(nats), 2)]
-        learner = DPO(groups, self._cut, self.options, reference=known)
+        begun = [nats[at : at + 2] for at in range(0, len(nats), 2)]
+        learner = DPO(groups, self._cut, self.options, reference=begun)
         apart = [now.nats - then.nats for now, then in zip(drawing.before, drawing.begun, strict=True)]
         figures = self.figures(drawing) | {"kl": float(torch.cat(apart).mean())}
         return [

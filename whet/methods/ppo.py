@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from whet.methods._base import Loss
-from whet.methods._rollout import Drawing, FromRewards, Rollouts, Said, clipped, extended, laid
+from whet.methods._rollout import Drawing, FromRewards, Rollouts, Said, Try, clipped, extended, laid
 from whet.models.batch import Batch, collate, cut
 from whet.models.policy import Outputs
+from whet.types import Prompt
 
 __all__ = ["PPO"]
 
@@ -95,19 +96,23 @@ class PPO(FromRewards):
         raw, returns = list[Tensor](), list[Tensor]()
         for now, then, at in zip(drawing.before, drawing.begun, places, strict=True):
             rewards = -drawing.weight * (now.nats - then.nats)
-            rewards[-1] += self._final(drawing, at)
+            rewards[-1] += drawing.rewards[at] or 0.0
             raw.append(estimated(rewards, _values(now), LAMBDA if self.options.decay is None else self.options.decay))
             returns.append(raw[-1] + _values(now))
         every = torch.cat(raw)
         scale = (every.var(correction=0) + TINY).rsqrt()
         return [(one - every.mean()) * scale for one in raw], returns
 
-    def _final(self, drawing: Drawing, at: int) -> float:
-        """Return the reward that stands at the end of a reply."""
-        reward, cut_off = drawing.rewards[at], self.options.unended
-        if cut_off is not None and not drawing.tries[at].ended:
-            return cut_off
-        return reward or 0.0
+    def _worth(self, prompts: Sequence[Prompt], tries: Sequence[Try]) -> list[float | None]:
+        """Return the reward of each reply; of one that was cut off `method.unended`, if there is one."""
+        cut_off = self.options.unended
+        if cut_off is None:
+            return super()._worth(prompts, tries)
+        scored = [at for at, one in enumerate(tries) if one.ended]
+        found = dict(
+            zip(scored, super()._worth([prompts[at] for at in scored], [tries[at] for at in scored]), strict=True)
+        )
+        return [found.get(at, cut_off) for at in range(len(tries))]
 
 
 def estimated(rewards: Tensor, values: Tensor, decay: float) -> Tensor:

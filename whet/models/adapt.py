@@ -119,8 +119,13 @@ def causal(model: nn.Module) -> nn.Module:
 def switched_off(model: nn.Module) -> Iterator[None]:
     """Let the model answer as its base does, as long as the context lasts."""
     if isinstance(model, PeftModel):
-        with model.disable_adapter():
-            yield
+        trains = {weight: weight.requires_grad for weight in model.parameters()}
+        try:
+            with model.disable_adapter():
+                yield
+        finally:  # switched on again, PEFT lets every adapter train, START too
+            for weight, whether in trains.items():
+                weight.requires_grad_(whether)
     else:
         yield
 

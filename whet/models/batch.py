@@ -38,6 +38,11 @@ class Batch:
     stems: tuple[Stem, ...] = ()
 
     @property
+    def asks(self) -> bool:
+        """Whether the model is asked about it at all."""
+        return True
+
+    @property
     def count(self) -> float:
         """The sum of the weights: what a step's loss is divided by."""
         return float(self.weights.sum())

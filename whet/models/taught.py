@@ -4,10 +4,12 @@ from contextlib import nullcontext
 
 import torch
 
+from whet.errors import ModelError
 from whet.models.batch import Batch
 from whet.models.kl import Gap, divergence
 from whet.models.offload import kept_on_host
 from whet.models.policy import Outputs, Policy
+from whet.models.virtual import ahead
 
 
 class Taught(Policy):
@@ -20,6 +22,8 @@ class Taught(Policy):
         teacher.model.eval().requires_grad_(False)
         self._teacher, self._gap = teacher, gap
         self._width = min(int(self.config.vocab_size), int(teacher.config.vocab_size))
+        if ahead(self.model) and not teacher.packs:
+            raise ModelError("adapter.kind: virtual tokens cannot be taught by this teacher; use adapter.kind=lora")
         self.packs = self.packs and teacher.packs  # both read the same batch
         self.beside = _passing(teacher)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from whet.errors import TrainingError
 from whet.methods._base import Method
 from whet.models.batch import Batch
-from whet.models.policy import Policy
+from whet.models.policy import Outputs, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def validation_loss(
     said = defaultdict[str, list[Tensor]](list)
     for batch in batches:
         between()
-        loss = method.loss(policy(batch), batch)
+        loss = method.loss(policy(batch) if batch.asks else Outputs(torch.empty(0)), batch)
         total += float(loss.total)
         for name, value in loss.metrics.items():
             said[name].append(value)

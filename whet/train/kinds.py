@@ -102,6 +102,10 @@ def check_options(config: Config, method: str) -> None:
         deaf.append("model.quantize")
     if method == "reward" and config.adapter.kind in VIRTUAL:
         deaf.append(f"adapter.kind={config.adapter.kind}")
+    if asked.kl_target and asked.kl == 0:
+        raise UsageError("method.kl: 0 stays 0 however far method.kl_target is away; leave one of them out")
+    if method == "grpo" and (asked.updates or 1) == 1:  # each token is then as likely as when it was drawn
+        deaf += [f"method.{name} (with method.updates=1)" for name in ("clip", "clip_high") if name in told]
     if method in ("grpo", "online_dpo") and asked.group == 1:
         raise UsageError(f"method.group: {method} compares the replies to a prompt, so it needs 2 at least")
     if deaf:

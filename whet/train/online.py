@@ -74,9 +74,12 @@ def drawing(config: Config, prepared: Prepared, policy: Policy, between: Callabl
     engine.between = between
 
     def drawn(questions: Sequence[Prompt], temperature: float, seed: int) -> list[Try]:
+        was_training = policy.model.training
         policy.model.eval()
-        said = engine.sample(questions, Sampling(temperature, max_tokens=config.method.longest, seed=seed))
-        policy.model.train()
+        try:
+            said = engine.sample(questions, Sampling(temperature, max_tokens=config.method.longest, seed=seed))
+        finally:
+            policy.model.train(was_training)
         return [Try(_row((*one.prompt, *one.said), len(one.prompt)), one.text, one.ended) for one in said]
 
     return drawn

@@ -79,7 +79,8 @@ class Prepared:
     def largest(self) -> int:
         """The most tokens that have to be held at once: the longest row, or the replies to one prompt."""
         if self.judged is None:
-            return max(len(row.ids) for row in self.train.rows) + self.drawn
+            one = max(len(row.ids) for row in self.train.rows) + self.drawn
+            return 2 * one if self.method == "online_dpo" else one
         return max(group.tokens for group in self.judged)
 
     @property
@@ -164,7 +165,7 @@ def prepare(config: Config, show: Progress) -> Prepared:
     )
     if method in ONLINE or prepared.drawn:
         _demand_questions(prepared, config, show)
-    return prepared
+    return _that_validate(prepared, show) if method in ONLINE else prepared
 
 
 def _context(config: Config, base: Base) -> int:
@@ -177,6 +178,16 @@ def _context(config: Config, base: Base) -> int:
     if config.adapter.ahead >= whole:
         raise UsageError(f"adapter.virtual_tokens: the model's context is {whole:,} tokens; ask for fewer")
     return whole - config.adapter.ahead
+
+
+def _that_validate(prepared: Prepared, show: Progress) -> Prepared:
+    """Return it without validation if no held-out question leaves room for a reply, and say what is left out."""
+    every = prompts(prepared.splits.validation)
+    kept = len(prepared.fitting(every, prepared.drawn))
+    if kept < len(every):
+        end = "" if kept else "; early stopping is off"
+        show.say(f"{len(every) - kept:,} of {len(every):,} validation questions leave no room for a reply{end}")
+    return prepared if kept else replace(prepared, validation=None)
 
 
 def _demand_questions(prepared: Prepared, config: Config, show: Progress) -> None:

@@ -14,7 +14,7 @@ from whet.errors import DataError, Interrupted, ModelError, Problem, UsageError,
 from whet.models.export import read_about
 from whet.models.load import context_of, device_of
 from whet.models.scoring import RewardModel
-from whet.models.source import is_file, is_folder
+from whet.models.source import is_file, is_folder, weights_digest
 from whet.scorers._choose import choose
 from whet.scorers._grading.scorer import Grading
 from whet.scorers._grading.scorer import is_file as holds_grader
@@ -101,8 +101,16 @@ class Rewards:
 
     @property
     def digests(self) -> dict[str, str]:
-        """The digest of each file that parts were read from."""
-        return {f"reward file {file}": hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files}
+        """The digest of each file that parts were read from, and of the weights of each reward model."""
+        found = {f"reward file {file}": hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files}
+        models = [part.scorer for part in self.parts if isinstance(part.scorer, ByModel)]
+        return found | {f"reward model {one.folder}": weights_digest(one.folder) for one in models}
+
+    def load(self) -> None:
+        """Load reward models, so that what memory is left for training is known."""
+        for part in self.parts:
+            if isinstance(part.scorer, ByModel):
+                part.scorer.load()
 
 
 class _Alone:
@@ -160,7 +168,7 @@ class ByModel:
     """
 
     def __init__(self, folder: Path, device: Literal["auto", "cpu", "cuda", "mps"]) -> None:
-        self._folder, self._device = folder, device
+        self.folder, self._device = folder, device
         self._renderer, self._most = Renderer(folder), context_of(folder)
         said = read_about(folder).get("instruction")
         self._instruction = said if isinstance(said, str) else None
@@ -184,10 +192,14 @@ class ByModel:
                 found[at] = Score(0.0, why, failed=True)
             else:
                 rows[at] = row
-        if self._model is None:
-            self._model = RewardModel(self._folder, device_of(self._device))
-        found.update(zip(rows, map(Score, self._model.values(list(rows.values()))), strict=True))
+        found.update(zip(rows, map(Score, self.load().values(list(rows.values()))), strict=True))
         return [found[at] for at in range(len(replies))]
+
+    def load(self) -> RewardModel:
+        """Return the model, loaded once."""
+        if self._model is None:
+            self._model = RewardModel(self.folder, device_of(self._device))
+        return self._model
 
     def _asked(self, prompt: Prompt) -> tuple[Message, ...]:
         if self._instruction is None or prompt.messages[0].role == "system":

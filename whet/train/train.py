@@ -103,6 +103,8 @@ def train(
     check_drift(config, run, prepared, allow_drift)
     plan = make(config, prepared.count, prepared.hidden, prepared.method)
     policy, begun = policy_of(config, run, prepared, plan.steps), copy_of_start(config, run, prepared)
+    if prepared.rewards:
+        prepared.rewards.load()
     longest = prepared.largest
     held = room(policy, config.optim, Rows(longest, longest * plan.rows), run)
     parameters = learned(policy.model)

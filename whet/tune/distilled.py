@@ -35,7 +35,10 @@ def closed_gap(
     found = closed(columns[TUNED], columns[BEFORE], columns[TEACHER], groups, confidence=settings.confidence)
     before, after, goal = (f"{abs(means[name]):.3g}" for name in (BEFORE, TUNED, TEACHER))
     said = f"By {metric} the student went from {before} to {after} and its teacher is at {goal}: "
-    if found is None:
+    if found and means[TEACHER] < means[BEFORE]:
+        found = None
+        said += "it is the worse of the two, so there is no way up to it."
+    elif found is None:
         said += "the two could not be told apart before tuning, so there was no gap to close."
     elif found.value < 0:
         said += "the gap between them grew."

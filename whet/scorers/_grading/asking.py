@@ -5,6 +5,7 @@ where it can mean one thing only.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -81,12 +82,20 @@ def score(grader: ScoreModel, said: str) -> float:
     """
     numbers = set[float]()
     for found in _results(said):
-        numbers = {float(found)} if isinstance(found, int | float) and not isinstance(found, bool) else numbers
+        numbers = {_float(found)} if isinstance(found, int | float) and not isinstance(found, bool) else numbers
         said = found if isinstance(found, str) else ""
     numbers = numbers or {float(one) for one in _NUMBER.findall(_spoken(said))}
-    if len(numbers) == 1:
+    if len(numbers) == 1 and all(map(math.isfinite, numbers)):
         return min(max(numbers.pop(), grader.low), grader.high)
     raise _unclear(said, "no number" if not numbers else f"{len(numbers)} numbers")
+
+
+def _float(number: float) -> float:
+    """Return a number of JSON, which may be longer than any float."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def label(grader: LabelModel, said: str) -> str:

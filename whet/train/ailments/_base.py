@@ -73,7 +73,7 @@ class Figures:
     @property
     def drawn(self) -> bool:
         """Whether replies were drawn while training, so that the loss alone says nothing."""
-        return bool(self.of("dead_groups") or self.of("reply_tokens"))
+        return bool(self.of("dead_groups") or self.of("reward"))
 
     @property
     def method(self) -> str:

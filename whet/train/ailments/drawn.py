@@ -134,6 +134,8 @@ def _follows(figures: Figures) -> float:
 
 def length_drift(figures: Figures) -> Alarm | None:
     """Replies become much longer or shorter, and not for the sake of the task."""
+    if not figures.of("reward"):  # drawn to be told by a teacher what to say next, at whatever length
+        return None
     tokens = figures.of("reply_tokens")
     before, after = _before(tokens), fmean(late(figures, "reply_tokens") or [0.0])
     grew = _went(tokens, 1) and after > LONGER * before

@@ -15,9 +15,9 @@ SETTLED = 0.05
 SOON, SHARE, STAY = 4, 0.04, 5
 """Steps within which no sound run settles its pairs, a share of all steps or four, and for how many it stays so. The
 tiny model of the tests, whose pairs a byte tells apart, takes six steps and more."""
-FAR = 100.0
-"""Nats that replies have moved by: with method.beta at its default the loss is flat from 30 on (Rafailov et al. 2023,
-equation 7), so that nothing in the pairs asks for more."""
+FAR, BETA = 100.0, 0.1
+"""Nats that replies have moved by at the default of method.beta, at which the loss is flat from 30 on (Rafailov et al.
+2023, equation 7), so that nothing in the pairs asks for more; with a lower one it is flat further out."""
 MOVED = 50.0
 """Nats that replies to other prompts gained (KTO): learning is to leave them alone."""
 COIN = 0.6
@@ -75,14 +75,14 @@ def saturation(figures: Figures) -> Alarm | None:
 
 def far_from_start(figures: Figures) -> Alarm | None:
     """Replies moved farther from the model that training began with than any preference asks for."""
-    told = ""
+    told, wider = "", max(1.0, BETA / (figures.config.method.beta or BETA))
     if figures.gains:
         sides: dict[str, Sequence[float]] = {name: late(figures, name) for name in ("better", "worse")}
-        gone = [name for name, side in sides.items() if below(side, -FAR)]
+        gone = [name for name, side in sides.items() if below(side, -FAR * wider)]
         if gone:
             told = f"over {span(figures)} the {gone[-1]} replies lost {-fmean(sides[gone[-1]]):,.0f} nats since "
             told += "training began"
-        elif above(late(figures, "moved"), MOVED):
+        elif above(late(figures, "moved"), MOVED * wider):
             told = f"over {span(figures)} replies to other prompts gained {fmean(late(figures, 'moved')):,.0f} nats"
     if not told:
         return None
