@@ -11,9 +11,10 @@ from torch import nn
 from whet.config.tree import Adapter, Kind, Optim
 from whet.errors import UsageError
 
-GENTLE = 0.1  # of the rate of learning answers: what learning from judged replies takes
-
-
+OF_ANSWERS = {"sft": 1.0, "distil": 1.0, "reward": 0.3}
+GENTLE = 0.1
+"""Shares of the rate of learning answers: what a method takes, and what others do, which learn from what replies are
+worth (docs/defaults.md)."""
 TIMES: dict[Kind, float] = {
     "lora": 1, "dora": 1, "adalora": 2, "vera": 10, "oft": 1, "ia3": 10, "prompt": 30, "prefix": 10, "full": 0.1,
 }  # fmt: skip
@@ -29,7 +30,7 @@ def default_lr(adapter: Adapter, hidden: int, method: str = "sft") -> float:
     """
     lora = 5e-4 * math.sqrt(2048 / hidden)
     times = TIMES[adapter.kind] / math.sqrt(adapter.lora_plus or 1)  # so that the mean of A's and B's stays
-    return float(f"{lora * times * (1 if method in ('sft', 'distil') else GENTLE):.2g}")
+    return float(f"{lora * times * OF_ANSWERS.get(method, GENTLE):.2g}")
 
 
 def default_epochs(rows: int) -> float:
