@@ -2,13 +2,17 @@
 
 import math
 import os
+import time
 
 import pytest
 
+from whet.errors import Interrupted
 from whet.scorers._grading.formula import parsed
 from whet.scorers._grading.grade import grade, sample_of
+from whet.scorers._grading.scorer import Grading
 from whet.scorers._grading.shapes import read
 from whet.scorers._sandbox import Limits
+from whet.types import Message, Prompt
 
 SHORT = Limits(cpu_s=2, wall_s=2.0, memory_mib=256)
 MODEL = {"type": "score_model", "name": "m", "model": "x", "input": [{"role": "user", "content": "?"}]}
@@ -147,3 +151,20 @@ def test_a_program_sees_its_row_and_nothing_of_whoever_runs_it(monkeypatch):
     for _ in range(2):
         assert grade(grader, sample_of("abc"), {"n": 1}, limits=SHORT).reward == 14
     assert os.environ["WHET_API_KEY"] == "secret"
+
+
+def test_a_stop_is_heard_while_programs_run():
+    source = "import time\ndef grade(sample, item):\n    time.sleep(1)\n    return 1.0\n"
+    grading = Grading(read({"type": "python", "name": "slow", "source": source})[0])
+    asked = []
+
+    def between():
+        asked.append(1)
+        if len(asked) == 2:
+            raise Interrupted("stopped")
+
+    grading.between = between
+    start = time.monotonic()
+    with pytest.raises(Interrupted):
+        grading.many([Prompt((Message("user", "?"),))] * 40, ["a"] * 40)
+    assert time.monotonic() - start < 15

@@ -29,6 +29,7 @@ class Apart:
 
     def __init__(self, name: str, patience_s: float) -> None:
         self.name, self.patience_s = name, patience_s
+        self.between: Callable[[], None] = lambda: None  # called before each reply; may raise
         self._line: Connection | None = None
         self._end: Callable[[], object] = lambda: None
 
@@ -55,6 +56,7 @@ class Apart:
                 why = f"{self.name}: not asked, after {late} replies that took too long"
                 found.append(Score(0.0, why, failed=True))
                 continue
+            self.between()
             start = time.monotonic()
             found.append(self(prompt, reply))
             late = late + 1 if time.monotonic() - start >= self.patience_s else 0

@@ -15,6 +15,7 @@ from whet.models.export import read_about
 from whet.models.load import context_of, device_of
 from whet.models.scoring import RewardModel
 from whet.models.source import is_file, is_folder, weights_digest
+from whet.scorers._apart import Apart
 from whet.scorers._choose import choose
 from whet.scorers._grading.scorer import Grading
 from whet.scorers._grading.scorer import is_file as holds_grader
@@ -55,9 +56,12 @@ class Rewards:
         self._told = set[str]()
 
     def stop_with(self, between: Callable[[], None]) -> None:
-        """Call `between`, which may raise, while models are asked."""
+        """Call `between`, which may raise, while models are asked, and programs and functions run."""
         if self._models:
             self._models.between = between
+        for part in self.parts:
+            if isinstance(part.scorer, Grading | Apart):
+                part.scorer.between = between
 
     def __call__(self, prompts: Sequence[Prompt], replies: Sequence[str]) -> tuple[list[float | None], list[str]]:
         """Return what each reply is worth, None where that cannot be told, and every reason why, each once.

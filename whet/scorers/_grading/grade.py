@@ -141,10 +141,11 @@ def grade_all(
     every: Sequence[tuple[Grader, Mapping[str, Any], Mapping[str, Any]]],
     ask: Ask | None = None,
     limits: Limits = LIMITS,
+    between: Callable[[], None] = lambda: None,
 ) -> list[Graded]:
     """Return what each grader says of its sample and item; what they ask of models is asked together.
 
-    `limits` are those of a single program of Python.
+    `limits` are those of a single program of Python; `between` is called as each of them ends, and may raise.
 
     Raises: Interrupted, if asking was stopped.
     """
@@ -153,7 +154,7 @@ def grade_all(
     said: dict[int, Said | None] = dict.fromkeys(range(len(works)))
     while said:
         wanted: dict[int, Request] = {}
-        for at, come in zip(said, _advanced([(works[at], word) for at, word in said.items()]), strict=True):
+        for at, come in zip(said, _advanced([(works[at], word) for at, word in said.items()], between), strict=True):
             if isinstance(come, Graded):
                 found[at] = come
             else:
@@ -162,7 +163,7 @@ def grade_all(
     return [found[at] for at in range(len(works))]
 
 
-def _advanced(works: "Sequence[tuple[Work, Said | None]]") -> "list[Request | Graded]":
+def _advanced(works: "Sequence[tuple[Work, Said | None]]", between: Callable[[], None]) -> "list[Request | Graded]":
     """Return what each work comes to next; programs run beside each other, one a processor."""
 
     def come(one: "tuple[Work, Said | None]") -> "Request | Graded":
@@ -173,8 +174,15 @@ def _advanced(works: "Sequence[tuple[Work, Said | None]]") -> "list[Request | Gr
             graded: Graded = end.value
             return graded
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(come, works))
+    pool = ThreadPoolExecutor(os.cpu_count())
+    found = list["Request | Graded"]()
+    try:
+        for future in [pool.submit(come, work) for work in works]:
+            found.append(future.result())
+            between()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # those that run end by their own limits
+    return found
 
 
 def _asked(requests: Sequence[Request], ask: Ask | None) -> Sequence[Said]:

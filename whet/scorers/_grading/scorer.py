@@ -1,6 +1,6 @@
 """Graders as scorers: one from a file for all rows, or each row's own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Grading:
 
     def __init__(self, grader: Grader | None = None, ask: Ask | None = None, limits: Limits = LIMITS) -> None:
         self._grader, self.ask, self._limits = grader, ask, limits
+        self.between: Callable[[], None] = lambda: None  # called as programs end; may raise
         self._known: dict[int, tuple[Mapping[str, Any], Grader]] = {}  # holds the object, so that its id stays its own
 
     def __call__(self, prompt: Prompt, reply: str) -> Score:
@@ -45,7 +46,7 @@ class Grading:
         """Return all that the grader says of each reply."""
         pairs = zip(prompts, replies, strict=True)
         work = [(self.of(prompt), sample_of(reply), item_of(prompt)) for prompt, reply in pairs]
-        return grade_all(work, self.ask, self._limits)
+        return grade_all(work, self.ask, self._limits, self.between)
 
     def of(self, prompt: Prompt) -> Grader:
         """Return the grader of a row.
