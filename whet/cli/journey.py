@@ -9,7 +9,7 @@ from typing import Any
 from whet.cli.plan import config_of, stages_of, to_the_commit
 from whet.cli.progress import Shown, measured, out, out_json
 from whet.config.load import dump, load_saved
-from whet.config.stages import Stage
+from whet.config.stages import Stage, saved_stages
 from whet.config.tree import Config
 from whet.engines.open import about_of
 from whet.errors import Interrupted, RunError, UsageError, WhetError
@@ -22,7 +22,7 @@ from whet.train.train import train
 from whet.tune.decide import decide
 from whet.tune.page import told_beside
 from whet.tune.report import summary
-from whet.tune.stages import dump_stages, saved_stages, tune_stages
+from whet.tune.stages import dump_stages, tune_stages
 from whet.tune.tune import tune
 
 BEFORE_STEPS = frozenset(

@@ -31,12 +31,6 @@ def dump_stages(stages: Sequence[Stage]) -> str:
     return yaml.safe_dump({KEY: listed}, sort_keys=False, allow_unicode=True)
 
 
-def saved_stages(path: Path) -> list[Stage]:
-    """Return the stages that a run kept; their paths are as they were when it was started."""
-    listed = yaml.safe_load(path.read_text(encoding="utf-8"))[KEY]
-    return [Stage(one.pop("name"), one) for one in listed]
-
-
 def tune_stages(
     stages: Sequence[Stage], run: Run, show: Progress, stop: Stop, exact: Exact, *, allow_drift: bool = False
 ) -> dict[str, Any]:
