@@ -78,6 +78,8 @@ def test_a_damaged_recipe_of_a_run_is_told(tmp_path, text):
         saved_stages(tmp_path / "config.yaml")
 
 
-def test_stages_that_share_a_section_of_yaml_are_apart(recipe, tmp_path):
-    listed = "  - {name: first, data: &rows {train: rows.jsonl}}\n  - {name: second, data: *rows}\n"
-    assert [one.tree["data"]["train"] for one in stages(recipe(listed))] == [str(tmp_path / "rows.jsonl")] * 2
+def test_stages_that_share_a_section_of_yaml_are_apart(recipe, tmp_path, monkeypatch):
+    file = recipe("  - {name: first, data: &rows {train: rows.jsonl}}\n  - {name: second, data: *rows}\n")
+    monkeypatch.chdir(tmp_path.parent)
+    found = stages(file.relative_to(tmp_path.parent))
+    assert [one.tree["data"]["train"] for one in found] == [f"{tmp_path.name}/rows.jsonl"] * 2
