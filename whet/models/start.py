@@ -2,20 +2,25 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 from whet.config.places import cache_folder
 from whet.errors import ModelError
 from whet.models.adapt import CONFIG, WEIGHTS
-from whet.models.export import check_base, export_merged, read_about
-from whet.models.source import Base, Say, is_file, is_folder, resolve, sha256, weights_digest
+from whet.models.export import BESIDE, TOKENIZER, carried, check_base, export_merged, read_about
+from whet.models.source import Base, Say, at_home, is_file, is_folder, resolve, sha256, weights_digest, workplace
+
+WHOLE = "whole.json"
+"""Written last into a folded model: the sha256 of each of its files."""
 
 
 def start_from(name: str, say: Say = lambda _: None) -> Base:
     """Return the model of a name as plain weights: as `resolve`, and of a run or an adapter the model that it made.
 
-    An adapter is folded into its base in float32, compared with it, and kept in the cache by the digest of both.
+    An adapter is folded into its base in float32, compared with it, and kept in the cache by the digest of all that it
+    is made of. One that is damaged there is folded again.
 
     Raises:
         ModelError: as `resolve`; the run has no model yet, or one that says nothing; its base is another one now.
@@ -25,24 +30,51 @@ def start_from(name: str, say: Say = lambda _: None) -> Base:
     if about.get("scores"):
         raise ModelError(f"model.name: {name} scores replies and says none; it is a reward model")
     if not is_file(folder / CONFIG):
-        return resolve(name, say) if folder == Path(name) else Base(name, folder, "a run", folder.resolve().parent.name)
+        ours = folder != at_home(name)
+        return Base(name, folder, "a run", folder.resolve().parent.name) if ours else resolve(name, say)
     base = start_from(base_name(folder, about), say)
     check_base(base.folder, about)
-    made_of = f"{sha256(folder / WEIGHTS)} {sha256(folder / CONFIG)} {weights_digest(base.folder)}"
-    target = cache_folder() / "merged" / hashlib.sha256(made_of.encode()).hexdigest()[:32]
-    if not is_folder(target):
-        say(f"folding the adapter of {name} into {base.name}, once")
-        export_merged(base.folder, folder, target, about.get("quantize"))
+    target = cache_folder() / "merged" / _made_of(folder, base, about)
+    if not _whole(target):
+        with workplace(target) as place:
+            if not _whole(target):
+                say(f"folding the adapter of {name} into {base.name}, once")
+                export_merged(base.folder, folder, place / "model", about.get("quantize"))
+                (place / "model" / WHOLE).write_text(json.dumps(_digests(place / "model")), encoding="utf-8")
+                shutil.rmtree(target, ignore_errors=True)
+                (place / "model").rename(target)
     return Base(name, target, f"{base.origin}, with an adapter folded in", folder.resolve().parent.name)
 
 
+def _made_of(folder: Path, base: Base, about: dict[str, Any]) -> str:
+    """Return one digest over everything that a folded model is made of."""
+    tokenizer = [folder / name for name in TOKENIZER if is_file(folder / name)]
+    files = [folder / WEIGHTS, folder / CONFIG, base.folder / "config.json", *tokenizer]
+    known = [(file.name, sha256(file)) for file in files]
+    said = [known, weights_digest(base.folder), carried(about), about.get("quantize")]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {file.name: sha256(file) for file in sorted(folder.iterdir()) if file.name != WHOLE}
+
+
+def _whole(folder: Path) -> bool:
+    """Say whether a folded model is there as it was written."""
+    try:
+        told = json.loads((folder / WHOLE).read_text(encoding="utf-8"))
+        return bool(told == _digests(folder))
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
 def model_folder(name: str) -> Path:
-    """Return where the model of a run lies; any other name stays as it is.
+    """Return where the model of a run lies; any other name stays as it is, but for a ~ that begins it.
 
     Raises:
         ModelError: the run has no finished model.
     """
-    folder = Path(name)
+    folder = at_home(name)
     if not is_file(folder / "run.json"):
         return folder
     if not is_folder(folder / "model"):
@@ -53,11 +85,15 @@ def model_folder(name: str) -> Path:
 def base_name(folder: Path, about: dict[str, Any]) -> str:
     """Return the name of the model that an adapter was trained on.
 
+    A run that is gone from where it was is looked for where it lay beside the adapter: both may have been moved.
+
     Raises:
         ModelError: the folder does not say.
     """
     if "base" in about:
-        return str(about["base"])
+        beside = (folder.resolve() / str(about.get(BESIDE, ""))).resolve()
+        moved = BESIDE in about and not is_folder(at_home(str(about["base"]))) and is_folder(beside)
+        return str(beside if moved else about["base"])
     file = folder / CONFIG
     try:
         adapter = json.loads(file.read_text(encoding="utf-8"))

@@ -2,24 +2,30 @@
 
 import html
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from whet.config.load import dump, load_saved
+from whet.config.load import digest, dump, load_saved
 from whet.config.stages import KEY, Stage
 from whet.config.tree import Config
-from whet.errors import Interrupted, UsageError, WhetError
+from whet.errors import Interrupted, WhetError
 from whet.runs.run import Run, disk, replace_whole
 from whet.runs.store import create
-from whet.train.prepare import prepare
 from whet.train.stop import Stop
+from whet.tune.foreseen import foresee
 from whet.tune.report import summary
 from whet.tune.tune import tune
 from whet.types import Progress
+
+BEFORE_STEPS = frozenset(
+    ("run.json", "config.yaml", "status.json", "events.jsonl", "lock", "fingerprint.json", "precision.json",
+     "room.json")
+)  # fmt: skip
+"""What a run may have written before its first step."""
 
 Exact = Callable[[Config], Config]
 """Returns a recipe with everything that is fetched named by its commit."""
@@ -31,76 +37,133 @@ def dump_stages(stages: Sequence[Stage]) -> str:
     return yaml.safe_dump({KEY: listed}, sort_keys=False, allow_unicode=True)
 
 
-def saved_stages(path: Path) -> list[Stage]:
-    """Return the stages that a run kept; their paths are as they were when it was started."""
-    listed = yaml.safe_load(path.read_text(encoding="utf-8"))[KEY]
-    return [Stage(one.pop("name"), one) for one in listed]
-
-
 def tune_stages(
     stages: Sequence[Stage], run: Run, show: Progress, stop: Stop, exact: Exact, *, allow_drift: bool = False
 ) -> dict[str, Any]:
     """Carry out every stage, or what is left of them, in a folder of its own, and return what came of them.
 
-    The rows of all of them are looked at before the first one trains.
+    All that can be told of them before training is told before the first one trains.
 
     Raises:
-        DataError, UsageError: what is wrong with any stage, named. And whatever a stage's own job raises.
+        WhetError: what is wrong with any stage, named. And whatever a stage's own job raises.
     """
-    begun = time.monotonic()
     folders = {stage.name: run.path / f"{at}-{stage.name}" for at, stage in enumerate(stages, 1)}
     runs = {name: str(folder) for name, folder in folders.items()}
-    if not any((folder / "run.json").is_file() for folder in folders.values()):
+    if not any(_is_begun(folder) for folder in folders.values()):
         _foresee(stages, show)
     told = []
     for at, stage in enumerate(stages, 1):
         show.say(f"stage {at} of {len(stages)}: {stage.name}")
-        its = _begun(folders[stage.name], lambda stage=stage: exact(stage.config(runs)))  # type: ignore[misc]
-        if its.status != "succeeded":
-            _carry_out(its, show, stop, allow_drift)
-        told.append({"name": stage.name, **summary(its.read_json("report.json"))})
+        with _named(stage, folders[stage.name], run):
+            its = _begun(folders[stage.name], lambda stage=stage: exact(stage.config(runs)))  # type: ignore[misc]
+            if its.status != "succeeded":
+                _carry_out(stage, its, runs, show, stop, allow_drift)
+            told.append({"name": stage.name, **summary(its.read_json("report.json"))})
         if not stage.scores:
             _point(run.path / "model", folders[stage.name] / "model")
-    report = {"run": str(run.path), "model": f"{run.path}/model", "stages": told, "verdict": told[-1]["verdict"]}
-    report |= {"contenders": told[-1]["contenders"], "seconds": round(time.monotonic() - begun, 1)}
+    answers = (run.path / "model").is_dir()  # not where every stage made a model that scores replies
+    report = {"run": str(run.path), "model": f"{run.path}/model" if answers else None, "stages": told}
+    report |= {key: told[-1][key] for key in ("verdict", "contenders")}
+    report["seconds"] = round(sum(one["seconds"] for one in told), 1)
     run.write_json("report.json", report)
     replace_whole(run.path / "report.html", _page(told, folders))
     return report
 
 
+def forget_if_empty(run: Run) -> None:
+    """Remove a run that failed before its first step: it would only be in the way of the next try.
+
+    All of it or nothing: a run that holds anything else, a step taken above all, stays as it is.
+    """
+    if not run.path.is_dir() or any(path.name not in BEFORE_STEPS for path in run.path.iterdir()):
+        return
+    for path in list(run.path.iterdir()):
+        path.unlink(missing_ok=True)
+    run.path.rmdir()
+
+
 def _foresee(stages: Sequence[Stage], show: Progress) -> None:
-    """Make sure that every stage can read its rows, with the first one's model in the place of those yet to be made."""
-    first = stages[0].config({})
-    instead = {stage.name: first.model.name for stage in stages}
+    """Make sure that every stage can be carried out, with a model that is there in the place of those to be made."""
+    instead = dict[str, str]()
     for stage in stages:
         show.say(f"looking at the rows of {stage.name}")
-        config = stage.config(instead)
-        if stage.config({}).method.rewards != config.method.rewards:  # by a model that an earlier stage is to make
-            config = config.model_copy(update={"method": config.method.model_copy(update={"rewards": ("exact",)})})
-        try:
-            prepare(config, show)
-        except UsageError as error:
-            raise UsageError(f"stage {stage.name}: {error}") from None
+        with _named(stage):
+            config = stage.config(instead)
+            if to_come := stage.says("method", "rewards", instead):  # by a model that an earlier stage is to make
+                named = stage.config({}).method.rewards or ()
+                there = tuple(name for name in named if not any(f"{{{one}}}" in name for one in to_come))
+                method = config.method.model_copy(update={"rewards": there or ("exact",)})
+                config = config.model_copy(update={"method": method})
+            foresee(config, show)
+            instead[stage.name] = config.model.name
+
+
+@contextmanager
+def _named(stage: Stage, folder: Path | None = None, run: Run | None = None) -> Iterator[None]:
+    """Let what is told of a stage name it, and the run that is to be resumed be that of all stages."""
+    try:
+        yield
+    except WhetError as error:
+        text = str(error)
+        if folder and run:
+            text = text.replace(f"whet resume {folder}", f"whet resume {run.path}")
+        error.args = ("\n".join(f"stage {stage.name}: {line}" for line in text.splitlines()),)
+        raise
+
+
+def _is_begun(folder: Path) -> bool:
+    return (folder / "status.json").is_file()  # the last thing that is written of a new run
 
 
 def _begun(folder: Path, config: Callable[[], Config]) -> Run:
-    if (folder / "run.json").is_file():
+    """Return the run of a stage. One that was cut short while its folder was made is made anew."""
+    if _is_begun(folder):
         return Run(folder)
+    if folder.is_dir():
+        with disk(folder):
+            for name in BEFORE_STEPS:
+                (folder / f".{name}.new").unlink(missing_ok=True)
+            forget_if_empty(Run(folder))
     return create("tune", dump(config()), folder)
 
 
-def _carry_out(its: Run, show: Progress, stop: Stop, allow_drift: bool) -> None:
-    with its.lock():
-        its.status = "running"
-        try:
-            tune(load_saved(its.path / "config.yaml"), its, show, stop, allow_drift=allow_drift)
-        except Interrupted:
-            its.status = "interrupted"
-            raise
-        except WhetError:
-            its.status = "failed"
-            raise
-        its.status = "succeeded"
+def _recipe(stage: Stage, its: Run, runs: Mapping[str, str]) -> Config:
+    """Return the recipe that a stage was begun with; if all were moved since, with earlier runs where they are now."""
+    kept = load_saved(its.path / "config.yaml")
+    resolved = {name: str(Path(path).resolve()) for name, path in runs.items()}
+    here, absolute = stage.kept(kept, runs), stage.kept(kept, resolved)
+    if kept in (here, absolute):
+        return kept
+    if (its.path / "fingerprint.json").is_file():
+        begun = its.read_json("fingerprint.json")
+        if begun.get("recipe") == digest(kept):  # that of the place is no drift; weights are looked at all the same
+            its.write_json("fingerprint.json", {**begun, "recipe": digest(here)})
+    replace_whole(its.path / "config.yaml", dump(here))
+    its.log("events", event="moved", what=f"earlier runs are now in {Path(next(iter(runs.values()))).parent}")
+    return here
+
+
+def _carry_out(stage: Stage, its: Run, runs: Mapping[str, str], show: Progress, stop: Stop, allow_drift: bool) -> None:
+    begun = time.monotonic()
+    try:
+        with its.lock():
+            its.status = "running"
+            try:
+                tune(_recipe(stage, its, runs), its, show, stop, allow_drift=allow_drift)
+            except Interrupted:
+                its.status = "interrupted"
+                its.log("events", event="interrupted", worked=time.monotonic() - begun)
+                raise
+            except WhetError as error:
+                its.log("events", event="failed", what=str(error), worked=time.monotonic() - begun)
+                its.status = "failed"
+                raise
+            its.status = "succeeded"
+    except Interrupted:
+        raise
+    except WhetError:
+        forget_if_empty(its)  # its recipe may be mended in the run of all stages
+        raise
 
 
 def _point(link: Path, target: Path) -> None:
