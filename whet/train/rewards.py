@@ -108,7 +108,7 @@ class Rewards:
         """The digest of each file that parts were read from, and of the weights of each reward model."""
         found = {f"reward file {file}": hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files}
         models = [part.scorer for part in self.parts if isinstance(part.scorer, ByModel)]
-        return found | {f"reward model {one.folder}": weights_digest(one.folder) for one in models}
+        return found | {f"reward model {at}": weights_digest(one.folder) for at, one in enumerate(models, 1)}
 
     def load(self) -> None:
         """Load reward models, so that what memory is left for training is known."""
