@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from whet.config.adapters import VIRTUAL
 from whet.config.load import apply, build, read_tree, with_paths
 from whet.config.tree import Config
 from whet.errors import ConfigError
 
 KEY = "stages"
 BASE = "model.name="
-VIRTUAL = ("prompt", "prefix")
 OF_MODELS = (
     ("model", "name"), ("method", "teacher"), ("method", "rewards"), ("eval", "judge"), ("eval", "endpoints"),
 )  # fmt: skip
